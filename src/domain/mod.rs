@@ -1,0 +1,3 @@
+//! What the business speaks of. Knows no protobuf, no async, no I/O, no clock.
+
+pub mod ids;

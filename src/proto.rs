@@ -1,0 +1,12 @@
+//! The wire types, generated from `proto/` by build.rs.
+
+/// The public API: `proto/channelkpi/v1/*.proto`, whose comments are its reference.
+pub mod channelkpi {
+    pub mod v1 {
+        tonic::include_proto!("channelkpi.v1");
+    }
+}
+
+/// The encoded `FileDescriptorSet` of the API with its imports: what reflection, proto3 JSON and
+/// client generators read.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/channelkpi.binpb"));
