@@ -7,6 +7,13 @@ pub mod channelkpi {
     }
 }
 
+/// Well-known types of Google's API guidelines: money, dates, decimals.
+pub mod google {
+    pub mod r#type {
+        tonic::include_proto!("google.r#type");
+    }
+}
+
 /// The encoded `FileDescriptorSet` of the API with its imports: what reflection, proto3 JSON and
 /// client generators read.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/channelkpi.binpb"));
