@@ -1,7 +1,9 @@
 //! channel-kpi: the KPIs by which a company steers its channel partners, exact and live.
 
+pub mod book;
 pub mod domain;
 pub mod journal;
+pub mod kpi;
 pub mod proto;
 pub mod server;
 pub mod service;

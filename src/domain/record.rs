@@ -71,6 +71,58 @@ pub enum Record {
     Settings(#[n(0)] Settings),
 }
 
+/// A kind of record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RecordKind {
+    Partner,
+    Unit,
+    Employee,
+    Lead,
+    Deal,
+    Channel,
+    Spend,
+    Target,
+    Rate,
+    Strategy,
+    Settings,
+}
+
+/// Names one record of a tenant.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RecordKey {
+    Partner(PartnerId),
+    Unit(UnitId),
+    Employee(EmployeeId),
+    Lead(LeadId),
+    Deal(DealId),
+    Channel(ChannelId),
+    Spend(SpendId),
+    Target(TargetId),
+    Rate(RateKey),
+    Strategy(StrategyId),
+    Settings,
+}
+
+// === impl Record ===
+
+impl Record {
+    pub fn key(&self) -> RecordKey {
+        match self {
+            Self::Partner(id, _) => RecordKey::Partner(id.clone()),
+            Self::Unit(id, _) => RecordKey::Unit(id.clone()),
+            Self::Employee(id, _) => RecordKey::Employee(id.clone()),
+            Self::Lead(id, _) => RecordKey::Lead(id.clone()),
+            Self::Deal(id, _) => RecordKey::Deal(id.clone()),
+            Self::Channel(id, _) => RecordKey::Channel(id.clone()),
+            Self::Spend(id, _) => RecordKey::Spend(id.clone()),
+            Self::Target(id, _) => RecordKey::Target(id.clone()),
+            Self::Rate(key, _) => RecordKey::Rate(*key),
+            Self::Strategy(id, _) => RecordKey::Strategy(id.clone()),
+            Self::Settings(_) => RecordKey::Settings,
+        }
+    }
+}
+
 /// Whether a version deletes its record. `D` is what a deletion says beside.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum State<T, D = ()> {
