@@ -164,11 +164,11 @@ mod tests {
 
     #[test]
     fn wilson_by_hand() {
-        // statsmodels.stats.proportion.proportion_confint(k, n, method="wilson"), to six places
+        // By the other textbook form: (p + z²/2n ± z·√(p(1 − p)/n + z²/4n²)) / (1 + z²/n), p = k/n.
         for (k, n, lower, upper) in [
-            (2, 3, 0.207655, 0.938508),
-            (0, 4, 0.0, 0.489890),
-            (1, 1, 0.206543, 1.0),
+            (2, 3, 0.207660, 0.938508),
+            (0, 4, 0.0, 0.489891),
+            (1, 1, 0.206549, 1.0),
             (50, 100, 0.403832, 0.596168),
         ] {
             let (low, high) = wilson_interval(k, n).unwrap();
