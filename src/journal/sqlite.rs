@@ -702,3 +702,134 @@ impl From<rusqlite::Error> for ReadError {
         Self::Failed(error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+    use tokio_stream::StreamExt;
+
+    use super::*;
+
+    fn open() -> (TempDir, SqliteJournal, TenantId) {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = SqliteJournal::open(dir.path()).unwrap();
+        (dir, journal, TenantId::try_new("acme").unwrap())
+    }
+
+    /// Runs SQL on the commit thread's own connection.
+    async fn sql(journal: &SqliteJournal, sql: String) -> i64 {
+        let answer = journal.on_commit_thread(move |committer| {
+            Ok(committer.write(|tx| Ok(tx.query_row(&sql, [], |row| row.get(0))?)).unwrap())
+        });
+        answer.await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn commits_are_synced() {
+        let (_dir, journal, _) = open();
+        assert_eq!(sql(&journal, "PRAGMA synchronous".into()).await, 2, "FULL");
+        journal.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_refuses_whole_batches_until_there_is_room() {
+        let (dir, journal, acme) = open();
+        let small = journal.append(&acme, Bytes::from_static(b"before")).await.unwrap();
+        let pages = sql(&journal, "PRAGMA page_count".into()).await;
+        sql(&journal, format!("PRAGMA max_page_count = {}", pages + 2)).await;
+        let large = Bytes::from(vec![7; 100_000]);
+        for _ in 0..3 {
+            let refused = journal.append(&acme, large.clone()).await;
+            assert_eq!(refused, Err(WriteError::Refused("database or disk is full".into())));
+        }
+        assert_eq!(journal.head(&acme).await.unwrap(), small);
+        sql(&journal, "PRAGMA max_page_count = 1000000".into()).await;
+        let revision = journal.append(&acme, large.clone()).await.unwrap();
+        journal.close().await;
+
+        let journal = SqliteJournal::open(dir.path()).unwrap();
+        let followed: Vec<_> = journal.follow(&acme, Revision(0)).take(2).map(Result::unwrap).collect().await;
+        assert_eq!(followed, [(small, Bytes::from_static(b"before")), (revision, large)]);
+        journal.close().await;
+    }
+
+    #[tokio::test]
+    async fn what_leaves_the_file_in_doubt_breaks_writing_but_not_reading() {
+        let io_error = |committer: &mut Committer| -> Result<(), WriteError> {
+            committer.write(|_| {
+                let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR_FSYNC);
+                Err(rusqlite::Error::SqliteFailure(code, Some("disk I/O error".into())).into())
+            })
+        };
+        let panic = |_: &mut Committer| -> Result<(), WriteError> { panic!("on purpose") };
+        for (doubt, reason) in [
+            (Box::new(io_error) as Box<dyn FnOnce(&mut Committer) -> _ + Send>, "disk I/O error"),
+            (Box::new(panic), "the commit thread panicked"),
+        ] {
+            let (dir, journal, acme) = open();
+            let revision = journal.append(&acme, Bytes::from_static(b"before")).await.unwrap();
+            let broken = Err(WriteError::Broken(reason.into()));
+            assert_eq!(journal.on_commit_thread(doubt).await, broken);
+            assert_eq!(journal.append(&acme, Bytes::new()).await, Err(WriteError::Broken(reason.into())));
+            assert_eq!(journal.delete(&acme).await, broken);
+            let first = journal.follow(&acme, Revision(0)).next().await.unwrap().unwrap();
+            assert_eq!(first, (revision, Bytes::from_static(b"before")));
+            journal.close().await;
+
+            let journal = SqliteJournal::open(dir.path()).unwrap();
+            assert!(journal.append(&acme, Bytes::new()).await.unwrap() > revision, "reopened");
+            journal.close().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_live_follower_needs_no_disk() {
+        let (_dir, journal, acme) = open();
+        let mut followed = journal.follow(&acme, Revision(0));
+        let first = journal.append(&acme, Bytes::from_static(b"first")).await.unwrap();
+        assert_eq!(followed.next().await.unwrap().unwrap(), (first, Bytes::from_static(b"first")));
+        let _no_reads = journal.shared.reads.acquire_many(READS_MAX).await.unwrap();
+        let batch = Bytes::from_static(b"second");
+        let second = journal.append(&acme, batch.clone()).await.unwrap();
+        let (revision, followed) = followed.next().await.unwrap().unwrap();
+        assert_eq!((revision, followed.as_ptr()), (second, batch.as_ptr()), "the very bytes");
+    }
+
+    /// The process ended after a deletion was committed, before the rows were removed.
+    #[tokio::test]
+    async fn a_deletion_that_was_cut_short_is_finished_when_opening() {
+        let (dir, journal, acme) = open();
+        for _ in 0..3 {
+            journal.append(&acme, Bytes::from_static(b"gone")).await.unwrap();
+        }
+        journal.close().await;
+        let db = Connection::open(database_path(dir.path())).unwrap();
+        assert!(delete(&db, &acme).is_ok_and(|deleted| deleted.is_some()));
+        drop(db);
+
+        let journal = SqliteJournal::open(dir.path()).unwrap();
+        let left = "SELECT (SELECT count(*) FROM batch) + (SELECT count(*) FROM tenant)";
+        assert_eq!(sql(&journal, left.into()).await, 0);
+        journal.close().await;
+    }
+
+    /// A reader in the way keeps SQLite from beginning the log anew by itself.
+    #[tokio::test]
+    async fn the_log_shrinks_when_readers_let_it() {
+        let (dir, journal, acme) = open();
+        let batch = Bytes::from(vec![7; 1 << 20]);
+        journal.append(&acme, batch.clone()).await.unwrap();
+        let log_bytes = || fs::metadata(dir.path().join("journal.sqlite3-wal")).unwrap().len();
+        let reader = open_reader(&database_path(dir.path())).unwrap();
+        let reading = reader.unchecked_transaction().unwrap();
+        assert_eq!(names(&reading).unwrap(), std::slice::from_ref(&acme));
+        while log_bytes() <= 2 * commit::WAL_BYTES_MAX {
+            journal.append(&acme, batch.clone()).await.unwrap();
+        }
+        drop(reading);
+        journal.append(&acme, batch).await.unwrap();
+        sql(&journal, "SELECT 1".into()).await; // its turn comes after the append's checkpoint
+        assert!(log_bytes() <= commit::WAL_BYTES_MAX, "{}", log_bytes());
+        journal.close().await;
+    }
+}

@@ -26,7 +26,9 @@ use crate::domain::ids::TenantId;
 const GROUP_BYTES_MAX: usize = 8 << 20;
 /// SQLite checkpoints by itself every 1,000 pages, but only lets the file begin anew when nobody
 /// reads just then. When it has grown beyond this, we wait for the readers.
-const WAL_BYTES_MAX: u64 = 16 << 20;
+pub const WAL_BYTES_MAX: u64 = 16 << 20;
+
+const PANICKED: &str = "the commit thread panicked";
 
 pub enum Request {
     Append(Append),
@@ -57,7 +59,7 @@ pub struct Committer {
 
 /// What a caller learns whose request the thread didn't survive.
 pub fn panicked() -> WriteError {
-    WriteError::Broken("the commit thread panicked".into())
+    WriteError::Broken(PANICKED.into())
 }
 
 // === impl Committer ===
@@ -91,7 +93,7 @@ impl Committer {
                 }
             }));
             if served.is_err() {
-                self.broken = Some("the commit thread panicked".into());
+                self.broken = Some(PANICKED.into());
             }
             self.bound_wal();
         }
