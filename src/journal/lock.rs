@@ -81,6 +81,13 @@ impl DirLock {
     }
 }
 
+impl Drop for DirLock {
+    /// Closing the file isn't enough: a child that is just being started has a copy of it.
+    fn drop(&mut self) {
+        let _ = self.file.unlock(); // if it fails, closing the file does it
+    }
+}
+
 // === impl Holder ===
 
 impl Holder {
