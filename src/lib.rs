@@ -1,5 +1,6 @@
 //! channel-kpi: the KPIs by which a company steers its channel partners, exact and live.
 
+pub mod config;
 pub mod domain;
 pub mod journal;
 pub mod proto;
