@@ -1,4 +1,27 @@
 //! channel-kpi: the KPIs by which a company steers its channel partners, exact and live.
+//!
+//! A host CRM streams its records in and asks for figures: over gRPC beside it, or in process through
+//! [`open`] and the same generated clients. A record is a set of versions; a deal contributes a few
+//! dated rows; a KPI is a pure function of sums of rows; a replica is a replay of a journal.
+//!
+//! ```text
+//! write:  wire ─parse→ domain record ─→ tenant ─→ journal.append (durable)
+//!         journal.follow ─→ apply to book ─→ answer
+//! read:   wire ─parse→ question ─→ book (one revision) ─→ measures ─→ kpi formulas ─render→ wire
+//! start:  records of the newest snapshot ─→ pages ─→ journal.follow from there
+//! ```
+//!
+//! Where to look:
+//! - [`domain`]: what the business speaks of; values that can't be wrong.
+//! - [`kpi`]: the KPIs, one file each: definition, unit, cases by hand.
+//! - [`book`]: one tenant in memory, and how a window is folded.
+//! - [`journal`]: the one storage seam; SQLite behind it.
+//! - [`tenant`]: the runtime: append, follow, apply, answer; snapshots.
+//! - [`service`]: the gRPC services; the only room that knows both wire and domain.
+//! - [`server`]: sockets, deadlines, limits, drain.
+//! - [`import`]: CSV exports of CRMs as records, sent like any caller's.
+//!
+//! `docs/architecture.md` says why it is so, `docs/kpis.md` what the figures mean.
 
 pub mod book;
 pub mod config;
@@ -8,3 +31,9 @@ pub mod kpi;
 pub mod proto;
 pub mod server;
 pub mod service;
+pub mod tenant;
+
+mod sidecar;
+
+pub use journal::sqlite::OpenError;
+pub use sidecar::{Sidecar, open};

@@ -35,7 +35,7 @@ use crate::domain::calendar::{DateRange, Instant};
 use crate::domain::exchange::{Rate, RateKey};
 use crate::domain::ids::{Id, kind};
 use crate::domain::record::{Record, Settings, State, Version, canonical};
-use crate::domain::subject::Subject;
+use crate::domain::subject::{Subject, SubjectKind};
 
 pub use self::pages::{Fold, Selection};
 pub use self::records::{Cursor, StoredVersion};
@@ -78,14 +78,6 @@ enum Retell {
     Deals(Ground, Vec<DealRef>),
     /// They change, and all that is in the book has been told anew.
     Pages(Ground, Pages, Desks),
-}
-
-/// A kind of subject of which there are many.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SubjectKind {
-    Partner { include_sub_partners: bool },
-    Employee,
-    Unit,
 }
 
 // === impl Book ===
@@ -372,10 +364,16 @@ impl Book {
 
     /// Up to `count` subjects of a kind, by the bytes of their ids, after the id given. Those that the
     /// host deleted or merged, or never sent, are not listed.
-    pub fn subjects(&self, kind: SubjectKind, after: Option<&str>, count: usize) -> Vec<Subject> {
+    pub fn subjects(
+        &self,
+        kind: SubjectKind,
+        include_sub_partners: bool,
+        after: Option<&str>,
+        count: usize,
+    ) -> Vec<Subject> {
         let Records { dictionary, partners, employees, units, .. } = &self.records;
         match kind {
-            SubjectKind::Partner { include_sub_partners } => {
+            SubjectKind::Partner => {
                 let after = after.and_then(|after| Id::try_new(after).ok());
                 let listed = partners.following(after.as_ref()).filter(|(id, chain)| {
                     !chain.is_deleted() && survivor(&dictionary.partners, &self.partner_trees, id) == **id

@@ -195,6 +195,11 @@ impl Records {
         self.deals.arena.get(self.deals.chains[deal.index()].current()?.content)
     }
 
+    /// The batches that brought all this: revision and time of receipt, in the order of revisions.
+    pub fn batches(&self) -> &[(u64, Instant)] {
+        self.arrivals.all()
+    }
+
     pub fn deals(&self) -> impl Iterator<Item = DealRef> + use<> {
         self.deals.names.refs()
     }

@@ -1,0 +1,185 @@
+//! Scorecards, as the wire has them. The one place where figures are rounded: for display, beside the
+//! exact ratio.
+
+use super::value;
+use crate::book::Fold;
+use crate::domain::amount::Currency;
+use crate::domain::calendar::TIME_ZONE_RULES_VERSION;
+use crate::domain::record::Settings;
+use crate::domain::subject::Subject;
+use crate::domain::window::Window;
+use crate::kpi::figure::{Absent, Direction, Figure, Quantity, Ratio, Trend, change};
+use crate::kpi::measures::Measures;
+use crate::kpi::{Kpi, average_deal_size, deal_count, deal_success};
+use crate::proto::channelkpi::v1 as pb;
+use crate::proto::google::r#type::Money;
+
+/// What the figures of one subject are told from.
+pub struct Card<'a> {
+    pub subject: Subject,
+    pub name: Option<&'a str>,
+    pub now: Fold,
+    /// Of the comparison window, where there is one.
+    pub before: Option<Fold>,
+}
+
+pub fn scorecard(card: &Card<'_>, kpis: &[Kpi], currency: Currency) -> pb::Scorecard {
+    let figures = Figures {
+        now: &card.now.measures,
+        before: card.before.as_ref().map(|fold| &fold.measures),
+        currency,
+    };
+    let mut scorecard = pb::Scorecard {
+        subject: Some(value::subject(&card.subject)),
+        name: card.name.unwrap_or_default().to_owned(),
+        ..pb::Scorecard::default()
+    };
+    for kpi in kpis {
+        match kpi {
+            Kpi::AverageDealSize => scorecard.average_deal_size = Some(figures.average_deal_size()),
+            Kpi::DealCount => scorecard.deal_count = Some(figures.deal_count()),
+            Kpi::DealSuccess => scorecard.deal_success = Some(figures.deal_success()),
+        }
+    }
+    scorecard
+}
+
+pub fn definition(
+    window: &Window,
+    comparison: Option<&Window>,
+    settings: &Settings,
+    cards: &[Card<'_>],
+) -> pb::Definition {
+    let folds = cards.iter().flat_map(|card| [Some(&card.now), card.before.as_ref()]).flatten();
+    pb::Definition {
+        window: Some(value::dates(window.dates)),
+        partial: window.is_partial(),
+        as_of: Some(value::date(window.as_of)),
+        comparison_window: comparison.map(|comparison| value::dates(comparison.dates)),
+        comparison_as_of: comparison.map(|comparison| value::date(comparison.as_of)),
+        reporting_currency_code: settings.reporting_currency.code().to_owned(),
+        exchange_policy: pb::ExchangePolicy::AtClose.into(),
+        oldest_rate_on: folds.filter_map(|fold| fold.oldest_rate_on).min().map(value::date),
+        time_zone: settings.zone.name().to_owned(),
+        time_zone_rules_version: TIME_ZONE_RULES_VERSION.to_owned(),
+    }
+}
+
+/// The measures from which one subject's KPIs are told.
+struct Figures<'a> {
+    now: &'a Measures,
+    before: Option<&'a Measures>,
+    currency: Currency,
+}
+
+/// A KPI's figure, beside the earlier one.
+struct Compared {
+    figure: Option<pb::Figure>,
+    comparison: Option<pb::Figure>,
+    change: Option<pb::Change>,
+}
+
+// === impl Figures ===
+
+impl Figures<'_> {
+    fn average_deal_size(&self) -> pb::AverageDealSize {
+        use average_deal_size::{DIRECTION, average_deal_size, unpriced_won_count};
+        let Compared { figure, comparison, change } = self.compare(average_deal_size, DIRECTION);
+        pb::AverageDealSize {
+            figure,
+            comparison,
+            change,
+            unpriced_won_count: unpriced_won_count(self.now),
+        }
+    }
+
+    fn deal_count(&self) -> pb::DealCount {
+        let Compared { figure, comparison, change } =
+            self.compare(deal_count::deal_count, deal_count::DIRECTION);
+        pb::DealCount {
+            figure,
+            comparison,
+            change,
+            won_amount: self.money(self.now.won.amount_e4),
+            comparison_won_amount: self.before.and_then(|before| self.money(before.won.amount_e4)),
+        }
+    }
+
+    fn deal_success(&self) -> pb::DealSuccess {
+        use deal_success::{DIRECTION, deal_success, interval, missed};
+        let Compared { figure, comparison, change } = self.compare(deal_success, DIRECTION);
+        let missed = missed(self.now);
+        pb::DealSuccess {
+            figure,
+            comparison,
+            change,
+            interval: interval(self.now).map(|(lower, upper)| pb::Interval { lower, upper }),
+            missed_count: missed.count,
+            missed_amount: self.money(missed.amount_e4),
+            unpriced_missed_count: missed.count - missed.priced_count,
+            lost_to_competitor_count: self.now.lost_to_competitor_count,
+            expired_count: self.now.expired.count,
+        }
+    }
+
+    fn compare(&self, formula: impl Fn(&Measures) -> Figure, direction: Direction) -> Compared {
+        let (now, before) = (formula(self.now), self.before.map(formula));
+        let change = before.and_then(|before| change(&now, &before, direction));
+        Compared {
+            figure: Some(self.figure(now)),
+            comparison: before.map(|before| self.figure(before)),
+            change: change.map(|change| pb::Change {
+                absolute: Some(change.absolute),
+                relative: change.relative,
+                trend: trend(change.trend).into(),
+            }),
+        }
+    }
+
+    fn figure(&self, figure: Figure) -> pb::Figure {
+        use pb::figure::Result::{AbsentReason, Value};
+        let result = match figure {
+            Ok(ratio) => self.ratio(ratio).map_or(AbsentReason(pb::AbsentReason::OutOfRange.into()), Value),
+            Err(absent) => AbsentReason(absent_reason(absent).into()),
+        };
+        pb::Figure { result: Some(result) }
+    }
+
+    /// None where the numerator is beyond what the wire can hold.
+    fn ratio(&self, ratio: Ratio) -> Option<pb::Ratio> {
+        Some(pb::Ratio {
+            quotient: ratio.quotient(),
+            numerator: Some(self.quantity(ratio.numerator())?),
+            denominator: Some(self.quantity(Quantity::Count(ratio.denominator()))?),
+        })
+    }
+
+    fn quantity(&self, quantity: Quantity) -> Option<pb::Quantity> {
+        use pb::quantity::Quantity::{Amount, Count};
+        let quantity = match quantity {
+            Quantity::Count(count) => Count(count),
+            Quantity::AmountE4(amount_e4) => Amount(self.money(amount_e4)?),
+        };
+        Some(pb::Quantity { quantity: Some(quantity) })
+    }
+
+    fn money(&self, amount_e4: i128) -> Option<Money> {
+        value::money(amount_e4, self.currency)
+    }
+}
+
+fn absent_reason(absent: Absent) -> pb::AbsentReason {
+    match absent {
+        Absent::NoDealWon => pb::AbsentReason::NoDealWon,
+        Absent::NoAmountKnown => pb::AbsentReason::NoAmountKnown,
+        Absent::NoDealEnded => pb::AbsentReason::NoDealEnded,
+    }
+}
+
+fn trend(trend: Trend) -> pb::Trend {
+    match trend {
+        Trend::Better => pb::Trend::Better,
+        Trend::Worse => pb::Trend::Worse,
+        Trend::Same => pb::Trend::Same,
+    }
+}

@@ -1,0 +1,299 @@
+//! The runtime of tenants: who may be asked, what is written, and when the book shows it.
+//!
+//! ```text
+//! write:  versions → batch → journal.append (durable) … journal.follow → book → answered
+//! ```
+//!
+//! Invariants:
+//! 1. A batch is applied only when the journal yields it: own writes and other replicas' alike.
+//! 2. A write is answered when it is durable and the book shows it.
+//! 3. A write that has begun finishes, whether or not its caller waits.
+//! 4. One task per tenant changes its book; it prepares a batch beside the readers and locks for the rest.
+
+mod batch;
+mod registry;
+mod snapshot;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use parking_lot::RwLock;
+use tokio::sync::watch;
+use tokio::task::spawn_blocking;
+use tokio::time::{sleep, timeout};
+
+use crate::book::{Batch, Book};
+use crate::domain::calendar::Instant;
+use crate::domain::ids::TenantId;
+use crate::domain::record::Version;
+use crate::journal::{Journal, ReadError, Revision, SnapshotSink, StoreId, WriteError};
+
+pub use self::registry::{RegistryError, Tenants};
+
+/// After so many bytes of batches a snapshot is taken, so that a start reads little of the journal.
+const SNAPSHOT_AFTER_BYTES: usize = 64 << 20;
+/// How long a read waits for a revision at most.
+const FRESH_WITHIN: Duration = Duration::from_secs(2);
+const APPEND_RETRY_MIN: Duration = Duration::from_millis(50);
+const APPEND_RETRY_MAX: Duration = Duration::from_secs(2);
+
+/// One tenant, loaded.
+pub struct Tenant<J> {
+    id: TenantId,
+    journal: Arc<J>,
+    book: Arc<RwLock<Book>>,
+    /// What the book shows, or why it shows no more.
+    applied: watch::Sender<Progress>,
+    /// Whether the outcome of an append is unknown: until it is known nothing new is taken.
+    in_doubt: AtomicBool,
+    /// Held by writes, and for writing by the tenant's deletion: no write slips in after it.
+    alive: tokio::sync::RwLock<bool>,
+}
+
+#[derive(Clone, Debug)]
+struct Progress {
+    revision: Revision,
+    stopped_by: Option<StoppedBy>,
+}
+
+/// Why a tenant's book follows its journal no more.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoppedBy {
+    #[error("the tenant was deleted")]
+    Deleted,
+    #[error("the server is stopping")]
+    Closed,
+    #[error("what is stored is damaged: {0}")]
+    Damaged(String),
+    #[error("the journal can't be read: {0}")]
+    Unreadable(String),
+    #[error("a batch could not be applied")]
+    Defect,
+}
+
+/// Why a write wasn't done, or isn't known to be.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum AppendError {
+    #[error(transparent)]
+    Journal(#[from] WriteError),
+    #[error(transparent)]
+    Stopped(#[from] StoppedBy),
+    #[error("the outcome of an earlier write is not known yet")]
+    InDoubt,
+}
+
+/// Why a read can't have the revision that it asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum FreshnessError {
+    #[error("revision {wanted} was not applied within {} ms", waited.as_millis())]
+    NotYet { wanted: Revision, waited: Duration },
+    #[error(transparent)]
+    Stopped(#[from] StoppedBy),
+    #[error(transparent)]
+    Journal(#[from] ReadError),
+}
+
+// === impl Tenant ===
+
+impl<J: Journal> Tenant<J> {
+    pub fn id(&self) -> &TenantId {
+        &self.id
+    }
+
+    pub fn store_id(&self) -> StoreId {
+        self.journal.store_id()
+    }
+
+    /// The book, for as long as one question takes.
+    pub fn book(&self) -> parking_lot::RwLockReadGuard<'_, Book> {
+        self.book.read()
+    }
+
+    /// Why the book stands still, if it does.
+    pub fn stopped_by(&self) -> Option<StoppedBy> {
+        self.applied.borrow().stopped_by.clone()
+    }
+
+    /// The longest batch that can be written.
+    pub fn batch_bytes_max(&self) -> usize {
+        self.journal.batch_bytes_max()
+    }
+
+    /// Writes versions as one batch: all or none. Answers when they are durable and the book shows them.
+    pub async fn write(
+        self: &Arc<Self>,
+        received_time: Instant,
+        versions: Vec<Version>,
+    ) -> Result<Revision, AppendError> {
+        let tenant = Arc::clone(self);
+        let bytes = batch::encode(received_time, versions);
+        // A task of its own: a commit that has begun finishes though the caller leaves.
+        let write = tokio::spawn(async move {
+            let alive = tenant.alive.read().await;
+            if !*alive {
+                return Err(StoppedBy::Deleted.into());
+            }
+            let revision = tenant.append(bytes).await?;
+            tenant.applied_through(revision).await?;
+            Ok(revision)
+        });
+        write.await.unwrap_or(Err(StoppedBy::Defect.into()))
+    }
+
+    async fn append(&self, bytes: Bytes) -> Result<Revision, AppendError> {
+        if self.in_doubt.load(Ordering::Acquire) {
+            return Err(AppendError::InDoubt);
+        }
+        let mut delay = APPEND_RETRY_MIN;
+        loop {
+            match self.journal.append(&self.id, bytes.clone()).await {
+                // Again the same bytes: versions are a set, so that a batch may come twice.
+                Err(WriteError::Unknown(reason)) => {
+                    tracing::warn!(reason, "the outcome of an append is unknown, it is tried again");
+                    self.in_doubt.store(true, Ordering::Release);
+                    sleep(delay).await;
+                    delay = (2 * delay).min(APPEND_RETRY_MAX);
+                }
+                outcome => {
+                    self.in_doubt.store(false, Ordering::Release);
+                    return Ok(outcome?);
+                }
+            }
+        }
+    }
+
+    async fn applied_through(&self, revision: Revision) -> Result<(), StoppedBy> {
+        let mut progress = self.applied.subscribe();
+        let reached = progress.wait_for(|at| at.revision >= revision || at.stopped_by.is_some()).await;
+        let reached = reached.expect("the sender lives as long as the tenant");
+        match &reached.stopped_by {
+            Some(stopped_by) if reached.revision < revision => Err(stopped_by.clone()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits until the book shows a revision.
+    pub async fn at_least(&self, wanted: Revision) -> Result<(), FreshnessError> {
+        match timeout(FRESH_WITHIN, self.applied_through(wanted)).await {
+            Ok(reached) => Ok(reached?),
+            Err(_) => Err(FreshnessError::NotYet { wanted, waited: FRESH_WITHIN }),
+        }
+    }
+
+    /// Waits until the book shows all that is durable now.
+    pub async fn up_to_date(&self) -> Result<(), FreshnessError> {
+        let head = self.journal.head(&self.id).await?;
+        self.at_least(head).await
+    }
+
+    /// Loads a tenant: the newest snapshot, then the journal up to what is durable now. From then on a
+    /// task follows the journal until it ends.
+    async fn load(id: TenantId, journal: Arc<J>) -> Result<Arc<Self>, StoppedBy> {
+        let head = journal.head(&id).await?;
+        let book = match journal.latest_snapshot(&id).await? {
+            None => Book::default(),
+            Some(snapshot) => {
+                let restored = spawn_blocking(move || snapshot::restore(snapshot)).await;
+                let restored = restored.map_err(|_| StoppedBy::Defect)?;
+                restored.map_err(|error| StoppedBy::Damaged(error.to_string()))?
+            }
+        };
+        let progress = Progress { revision: Revision(book.revision()), stopped_by: None };
+        let tenant = Arc::new(Self {
+            id,
+            journal,
+            book: Arc::new(RwLock::new(book)),
+            applied: watch::Sender::new(progress),
+            in_doubt: AtomicBool::new(false),
+            alive: tokio::sync::RwLock::new(true),
+        });
+        let follower = Arc::clone(&tenant);
+        tokio::spawn(async move {
+            let stopped_by = follower.follow().await;
+            if !matches!(stopped_by, StoppedBy::Closed | StoppedBy::Deleted) {
+                tracing::error!(reason = %stopped_by, "a tenant's book follows its journal no more");
+            }
+            follower.applied.send_modify(|progress| progress.stopped_by = Some(stopped_by));
+        });
+        tenant.applied_through(head).await?;
+        Ok(tenant)
+    }
+
+    /// Applies what the journal yields. Returns why that ended.
+    async fn follow(self: &Arc<Self>) -> StoppedBy {
+        let from = self.applied.borrow().revision;
+        let mut batches = self.journal.follow(&self.id, from);
+        let mut bytes_since_snapshot = 0;
+        let mut snapshot: Option<tokio::task::JoinHandle<()>> = None;
+        while let Some(next) = batches.next().await {
+            let (revision, bytes) = match next {
+                Ok(next) => next,
+                Err(error) => return error.into(),
+            };
+            bytes_since_snapshot += bytes.len();
+            let book = Arc::clone(&self.book);
+            match spawn_blocking(move || apply(&book, revision, &bytes)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => return StoppedBy::Damaged(format!("revision {revision}: {error}")),
+                Err(_) => return StoppedBy::Defect,
+            }
+            self.applied.send_modify(|progress| progress.revision = revision);
+
+            let snapshot_runs = snapshot.as_ref().is_some_and(|task| !task.is_finished());
+            if bytes_since_snapshot >= SNAPSHOT_AFTER_BYTES && !snapshot_runs {
+                bytes_since_snapshot = 0;
+                snapshot = Some(tokio::spawn(Arc::clone(self).snapshot()));
+            }
+        }
+        StoppedBy::Deleted
+    }
+
+    /// Stores a snapshot and lets the journal forget what it covers.
+    async fn snapshot(self: Arc<Self>) {
+        let (began_at, batches) = {
+            let book = self.book.read();
+            (Revision(book.revision()), book.records().batches().to_vec())
+        };
+        let book = Arc::clone(&self.book);
+        let fill = move |sink: &mut SnapshotSink<'_>| snapshot::fill(&book, batches, sink);
+        let stored = match self.journal.put_snapshot(&self.id, began_at, fill).await {
+            Ok(()) => self.journal.truncate(&self.id, began_at).await,
+            failed => failed,
+        };
+        // Nothing is lost: the journal keeps what no snapshot covers, and the next try comes.
+        if let Err(error) = stored {
+            tracing::warn!(%error, "a snapshot could not be stored");
+        }
+    }
+
+    /// Deletes the tenant. Writes that have begun are waited for, later ones are refused.
+    async fn delete(&self) -> Result<(), WriteError> {
+        let mut alive = self.alive.write().await;
+        self.journal.delete(&self.id).await?;
+        *alive = false;
+        Ok(())
+    }
+}
+
+fn apply(book: &RwLock<Book>, revision: Revision, bytes: &[u8]) -> Result<(), batch::BatchError> {
+    let (received_time, versions) = batch::decode(bytes)?;
+    let batch = Batch { revision: revision.0, received_time, versions };
+    let prepared = book.read().prepare(&batch);
+    book.write().apply(batch, prepared);
+    Ok(())
+}
+
+impl From<ReadError> for StoppedBy {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Closed => Self::Closed,
+            ReadError::Failed(reason) => Self::Unreadable(reason),
+            ReadError::Truncated { .. } | ReadError::Corrupt { .. } | ReadError::Snapshot { .. } => {
+                Self::Damaged(error.to_string())
+            }
+        }
+    }
+}
