@@ -726,6 +726,27 @@ async fn sqlite_passes_over_torn_and_damaged_snapshots() {
     journal.close().await;
 }
 
+#[tokio::test]
+async fn sqlite_keeps_snapshots_whose_database_is_missing() {
+    let (dir, acme) = (tempfile::tempdir().unwrap(), tenant("acme"));
+    let journal = SqliteJournal::open(dir.path()).unwrap();
+    put(&journal, &acme, Revision(0), &[b"a record"]).await.unwrap();
+    journal.close().await;
+    let [path, away] = ["journal.sqlite3", "away"].map(|name| dir.path().join(name));
+    fs::rename(&path, &away).unwrap();
+    assert_eq!(
+        refused(dir.path()),
+        format!(
+            "{} is missing, but there are snapshots of it: put it back or choose another data directory",
+            path.display()
+        )
+    );
+    fs::rename(&away, &path).unwrap();
+    let journal = SqliteJournal::open(dir.path()).unwrap();
+    assert_eq!(latest(&journal, &acme).await, Some((Revision(0), vec![b"a record".into()])));
+    journal.close().await;
+}
+
 /// A power cut keeps what was synced and any part of what came later. Each batch's COMMIT synced the
 /// log up to a known length; beyond that length the copy is cut, zeroed or made garbage.
 #[tokio::test]

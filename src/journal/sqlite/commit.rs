@@ -19,7 +19,8 @@ use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, params};
 use tokio::sync::{mpsc, oneshot};
 
 use super::super::{Revision, WriteError, frame};
-use super::{Shared, database_path, tenant_id_or_new};
+use super::Shared;
+use super::tables::tenant_id_or_new;
 use crate::domain::ids::TenantId;
 
 /// A transaction takes no further batch when it has so many bytes.
@@ -66,7 +67,7 @@ pub fn panicked() -> WriteError {
 
 impl Committer {
     pub fn new(db: Connection, shared: Arc<Shared>) -> Self {
-        let mut wal_path = database_path(&shared.dir).into_os_string();
+        let mut wal_path = shared.path.clone().into_os_string();
         wal_path.push("-wal");
         Self { db, shared, wal_path: wal_path.into(), broken: None }
     }

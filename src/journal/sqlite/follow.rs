@@ -16,7 +16,8 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio_stream::Stream;
 
 use super::super::{ReadError, Revision, frame};
-use super::{Shared, revision};
+use super::Shared;
+use super::tables::revision;
 use crate::domain::ids::TenantId;
 
 /// A slice from disk ends with the batch that reaches this size.
