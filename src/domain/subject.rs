@@ -21,3 +21,11 @@ pub enum Subject {
     #[n(3)]
     Unit(#[n(0)] UnitId),
 }
+
+/// The kinds of subject of which a tenant has many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SubjectKind {
+    Partner,
+    Employee,
+    Unit,
+}
