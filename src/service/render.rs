@@ -1,0 +1,6 @@
+//! Domain → wire. Rounding happens here and nowhere else.
+//!
+//! Invariant: a version rendered and parsed again is the same version.
+
+pub mod record;
+pub mod value;
