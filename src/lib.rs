@@ -1,6 +1,7 @@
 //! channel-kpi: the KPIs by which a company steers its channel partners, exact and live.
 
 pub mod book;
+pub mod config;
 pub mod domain;
 pub mod journal;
 pub mod kpi;
