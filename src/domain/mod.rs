@@ -1,6 +1,8 @@
 //! What the business speaks of. Knows no protobuf, no async, no I/O, no clock.
 
 pub mod amount;
+#[cfg(test)]
+pub mod arbitrary;
 pub mod calendar;
 pub mod exchange;
 pub mod ids;

@@ -1,0 +1,30 @@
+//! Wire → domain. The one place where input is judged: what leaves here is valid.
+//!
+//! Invariants:
+//! 1. All that is wrong with a message is found, not only the first, each with the full path of its
+//!    field. No input panics.
+//! 2. Every message is taken apart field by field, without `..`: a field added to the proto stops the
+//!    build until someone decides what it means here.
+//! 3. An empty text is an absent one. An enum number that this server doesn't know is refused.
+//!
+//! Within: `path` says where and what, `value` reads single values, and `record`, `question` and
+//! `tenant` read the requests of the services.
+
+mod path;
+mod question;
+mod record;
+mod tenant;
+mod value;
+
+pub use path::{Violation, Violations};
+pub use question::{
+    Consistency, PageRequest, RecordQuestion, RecordsQuestion, ScorecardQuestion, ScorecardsQuestion,
+    get_record, get_scorecard, list_records, list_scorecards,
+};
+pub use record::{Accepted, RECORDS_MAX, Refusal, WriteMode, record, write_records};
+pub use tenant::{
+    TenantIdError, configure_tenant, create_tenant, delete_tenant, get_tenant, settings, tenant_id,
+};
+
+#[cfg(test)]
+mod tests;

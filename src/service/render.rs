@@ -1,0 +1,7 @@
+//! Domain → wire. Rounding happens here and nowhere else.
+//!
+//! Invariant: a version rendered and parsed again is the same version.
+
+pub mod record;
+pub mod scorecard;
+pub mod value;
