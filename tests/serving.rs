@@ -7,8 +7,8 @@ mod support;
 
 use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -112,6 +112,47 @@ async fn the_header_selects_the_tenant() {
         assert_eq!(none.texts(), ["default"], "{way}");
         let some = wire.call(SAY, &[("ckpi-tenant", "acme/1")], "tenant").await;
         assert_eq!(some.texts(), ["acme/1"], "{way}");
+    }
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        io::Write::write(&mut *self.0.lock().unwrap(), bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn each_call_leaves_one_line_without_tenant_or_payload() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_max_level(tracing::Level::DEBUG)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _logging = tracing::subscriber::set_default(subscriber);
+    let echo = Echo::new();
+    let wire = Wire::InProcess(stack(&echo, &limits()));
+    for (path, text, expected) in [
+        (SAY, "payload", "rpc.method=\"test.v1.Echo/Say\" rpc.status_code=Ok duration_ms="),
+        (SAY, "fail", "rpc.method=\"test.v1.Echo/Say\" rpc.status_code=Internal duration_ms="),
+        (TELL, "payload", "rpc.method=\"test.v1.Echo/Tell\" rpc.status_code=Ok duration_ms="),
+        ("/payload/Payload", "", "rpc.method=\"_OTHER\" rpc.status_code=Unimplemented duration_ms="),
+    ] {
+        log.0.lock().unwrap().clear();
+        wire.call(path, &[("x-request-id", "find-me"), ("ckpi-tenant", "acme")], text).await;
+        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let lines: Vec<&str> = log.lines().filter(|line| line.contains("rpc.method")).collect();
+        assert!(matches!(lines[..], [line] if line.contains(expected)), "{expected:?} isn't in {log}");
+        assert!(lines[0].contains("request_id=\"find-me\""), "{log}");
+        assert!(!log.contains("acme") && !log.to_lowercase().contains("payload"), "{log}");
     }
 }
 

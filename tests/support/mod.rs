@@ -207,7 +207,9 @@ impl Running {
     }
 
     pub async fn over_tcp(&self) -> Wire {
-        Wire::over(TcpStream::connect(self.tcp).await.unwrap()).await
+        let socket = TcpStream::connect(self.tcp).await.unwrap();
+        socket.set_nodelay(true).unwrap();
+        Wire::over(socket).await
     }
 
     pub async fn over_unix(&self) -> Wire {
