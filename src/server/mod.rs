@@ -95,7 +95,6 @@ impl Server {
 
 async fn accept(listener: Listener, places: Arc<Semaphore>, connections: Connections) {
     loop {
-        let place = places.clone().acquire_owned().await.expect("the semaphore is never closed");
         let accepted = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -104,6 +103,8 @@ async fn accept(listener: Listener, places: Arc<Semaphore>, connections: Connect
                 continue;
             }
         };
+        // Taken after the accept: a listener that waits for a caller would keep a place from the others.
+        let place = places.clone().acquire_owned().await.expect("the semaphore is never closed");
         let connections_of_task = connections.clone();
         connections.tasks.spawn(async move {
             match accepted {

@@ -18,9 +18,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::Message;
-use prost_types::{
-    FileDescriptorProto, FileDescriptorSet, MethodDescriptorProto, ServiceDescriptorProto,
-};
+use prost_types::{FileDescriptorProto, FileDescriptorSet, MethodDescriptorProto, ServiceDescriptorProto};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::watch;
@@ -201,8 +199,17 @@ impl Running {
         Self { echo, stack, tcp, unix, stop, cut, run, _dir: dir }
     }
 
+    /// Waits until no call holds anything: over a socket that is a little after its last byte.
+    pub async fn stack_is_idle(&self) {
+        while self.stack.in_work_count() > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+
     pub async fn over_tcp(&self) -> Wire {
-        Wire::over(TcpStream::connect(self.tcp).await.unwrap()).await
+        let socket = TcpStream::connect(self.tcp).await.unwrap();
+        socket.set_nodelay(true).unwrap();
+        Wire::over(socket).await
     }
 
     pub async fn over_unix(&self) -> Wire {
@@ -227,6 +234,7 @@ pub enum Wire {
 #[derive(Debug)]
 pub struct Outcome {
     pub headers: HeaderMap,
+    /// As they came, decoded by whoever knows their type.
     pub messages: Vec<Bytes>,
     pub status: Status,
 }
@@ -283,6 +291,11 @@ impl Wire {
 }
 
 impl Outcome {
+    /// What Echo answered.
+    pub fn texts(&self) -> Vec<Bytes> {
+        self.messages.iter().map(|message| Bytes::decode(message.clone()).unwrap()).collect()
+    }
+
     pub fn info(&self) -> ErrorInfo {
         self.status.get_details_error_info().unwrap_or_else(|| panic!("{:?} has no ErrorInfo", self.status))
     }
@@ -310,7 +323,7 @@ fn unframe(mut bytes: Bytes) -> Vec<Bytes> {
     while !bytes.is_empty() {
         let head = bytes.split_to(5);
         let size = u32::from_be_bytes(head[1..].try_into().unwrap());
-        messages.push(Bytes::decode(bytes.split_to(size as usize)).unwrap());
+        messages.push(bytes.split_to(size as usize));
     }
     messages
 }
