@@ -175,3 +175,111 @@ impl Answer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::sync::{Arc, Mutex};
+
+    use channel_kpi::proto::channelkpi::v1::kpi_service_client::KpiServiceClient;
+    use channel_kpi::proto::channelkpi::v1::kpi_service_server::{KpiService, KpiServiceServer};
+    use channel_kpi::proto::channelkpi::v1::{
+        GetScorecardRequest, GetScorecardResponse, ListScorecardsRequest, ListScorecardsResponse,
+    };
+    use tonic_types::ErrorDetails;
+
+    use super::*;
+
+    /// Answers with what it was given, then well; notes the headers of every call.
+    #[derive(Clone, Default)]
+    struct Scripted {
+        failures: Arc<Mutex<VecDeque<Status>>>,
+        headers: Arc<Mutex<Vec<(String, String)>>>,
+    }
+
+    #[tonic::async_trait]
+    impl KpiService for Scripted {
+        async fn get_scorecard(
+            &self,
+            request: tonic::Request<GetScorecardRequest>,
+        ) -> Result<tonic::Response<GetScorecardResponse>, Status> {
+            let header = |name: &str| {
+                let value = request.metadata().get(name).and_then(|value| value.to_str().ok());
+                value.unwrap_or_default().to_owned()
+            };
+            self.headers.lock().expect("free").push((header("ckpi-tenant"), header("grpc-timeout")));
+            let failure = self.failures.lock().expect("free").pop_front();
+            match failure {
+                Some(status) if status.code() == Code::DeadlineExceeded => std::future::pending().await,
+                Some(status) => Err(status),
+                None => {
+                    let answer = GetScorecardResponse { revision_token: "r".into(), ..Default::default() };
+                    Ok(tonic::Response::new(answer))
+                }
+            }
+        }
+
+        async fn list_scorecards(
+            &self,
+            _: tonic::Request<ListScorecardsRequest>,
+        ) -> Result<tonic::Response<ListScorecardsResponse>, Status> {
+            Err(Status::unimplemented("the test lists nothing"))
+        }
+    }
+
+    fn unavailable() -> Status {
+        let details = ErrorDetails::with_retry_info(Some(Duration::from_millis(1)));
+        Status::with_error_details(Code::Unavailable, "The server is stopping.", details)
+    }
+
+    /// The code of the answer, and the headers of each attempt.
+    async fn call(failures: Vec<Status>, timeout: Duration) -> (Code, Vec<(String, String)>) {
+        let scripted = Scripted { failures: Arc::new(Mutex::new(failures.into())), ..Scripted::default() };
+        let headers = Arc::clone(&scripted.headers);
+        let server = KpiServiceServer::new(scripted);
+        let server =
+            ServiceExt::<Request<Body>>::map_err(server, |never: std::convert::Infallible| match never {});
+        let connection = Connection {
+            sidecar: BoxCloneSyncService::new(server),
+            tenant: HeaderValue::from_static("acme"),
+            timeout,
+        };
+        let answer = KpiServiceClient::new(connection).get_scorecard(GetScorecardRequest::default()).await;
+        let headers = headers.lock().expect("free").clone();
+        (answer.map_or_else(|status| status.code(), |_| Code::Ok), headers)
+    }
+
+    const LONG: Duration = Duration::from_secs(5);
+
+    #[tokio::test]
+    async fn every_attempt_names_tenant_and_deadline() {
+        let (code, headers) = call(vec![unavailable(), unavailable()], LONG).await;
+        assert_eq!(code, Code::Ok);
+        assert_eq!(headers, vec![("acme".to_owned(), "5000m".to_owned()); 3]);
+    }
+
+    #[tokio::test]
+    async fn attempts_end() {
+        let failures = std::iter::repeat_with(unavailable).take(10).collect();
+        let (code, headers) = call(failures, LONG).await;
+        assert_eq!((code, headers.len()), (Code::Unavailable, 4));
+    }
+
+    #[tokio::test]
+    async fn only_what_may_pass_is_repeated() {
+        for refusal in
+            [Status::invalid_argument("no"), Status::resource_exhausted("no"), Status::internal("no")]
+        {
+            let expected = refusal.code();
+            let (code, headers) = call(vec![refusal], LONG).await;
+            assert_eq!((code, headers.len()), (expected, 1));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_silent_sidecar_is_given_up() {
+        let (code, headers) =
+            call(vec![Status::deadline_exceeded("silent")], Duration::from_millis(20)).await;
+        assert_eq!((code, headers.len()), (Code::DeadlineExceeded, 1));
+    }
+}

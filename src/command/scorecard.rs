@@ -159,7 +159,7 @@ impl ScorecardCommand {
     async fn one(&self, connection: Connection) -> Result<GetScorecardResponse, Failure> {
         let request = GetScorecardRequest {
             subject: self.subject.subject(),
-            window: Some(self.window.clone()),
+            window: Some(self.window),
             as_of: self.as_of,
             kpis: self.kpis(),
             consistency: None,
@@ -180,7 +180,7 @@ impl ScorecardCommand {
         let mut request = ListScorecardsRequest {
             subject_kind: kind.into(),
             include_sub_partners: self.subject.with_sub_partners,
-            window: Some(self.window.clone()),
+            window: Some(self.window),
             as_of: self.as_of,
             kpis: self.kpis(),
             ..ListScorecardsRequest::default()
@@ -234,7 +234,7 @@ fn card(answer: &GetScorecardResponse) -> String {
     }
     if let Some(kpi) = &card.deal_count {
         let change = kpi.change.as_ref();
-        let worth = |money: &Option<Money>| money.as_ref().map_or_else(|| out_of_range(), number::amount);
+        let worth = |money: &Option<Money>| money.as_ref().map_or_else(out_of_range, number::amount);
         table.add_row([
             "Deal count".to_owned(),
             count_figure(kpi.figure.as_ref()),

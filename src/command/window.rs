@@ -5,8 +5,7 @@ use channel_kpi::proto::google::r#type::Date;
 use chrono::{Datelike, Months, NaiveDate};
 
 /// The forms of a window, for `--help` and errors.
-pub const FORMS: &str = "\
-  last-90-days              the last 90 days, ending with the --as-of day
+pub const FORMS: &str = "  last-90-days              the last 90 days, ending with the --as-of day
   2017   2017-Q3   2017-10  a calendar year, quarter or month
   2024-03-15                one day
   2024-03-01..2024-04-01    from the first day to before the second: here, all of March

@@ -455,6 +455,15 @@ mod tests {
     }
 
     #[test]
+    fn the_documented_example_is_right() {
+        let page = include_str!("../../docs/import.md");
+        let example =
+            page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+        let mapping = Mapping::parse("docs/import.md", example).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(mapping.files.len(), 4);
+    }
+
+    #[test]
     fn wrong_mappings_are_explained() {
         let deal =
             |line: &str| format!("[files.d.deal]\ndeal_id = \"Id\"\nopened_at = \"Created\"\n{line}\n");

@@ -222,7 +222,7 @@ impl Rows<'_> {
                 let (count, _) = self
                     .respelled
                     .entry(list.clone())
-                    .or_insert_with(|| (0, format!("{translated} is written {right}")));
+                    .or_insert_with(|| (0, format!("{translated} became {right}")));
                 *count += 1;
                 right.clone()
             }
@@ -476,7 +476,7 @@ mod tests {
         let open = deal(&converted, "E1");
         assert_eq!((open.status(), open.closed_at, &open.amount), (DealStatus::Open, None, &None));
         assert!(open.partner_credits.is_empty(), "no account, no credit");
-        assert_eq!(converted.respelled, [(1, "LampPro is written Lamp Pro".to_owned())]);
+        assert_eq!(converted.respelled, [(1, "LampPro became Lamp Pro".to_owned())]);
     }
 
     #[test]

@@ -132,8 +132,7 @@ where
     batch.send(import, client, &mut summary, rejections_max).await?;
     progress(rows.read_bytes());
     for ((file, column), (count, example)) in &rows.respelled {
-        let note = format!("{count} values are spelled as {column} in {file} has them ({example})");
-        summary.notes.push(note);
+        summary.notes.push(format!("{count} values are written as {file} spells its {column}: {example}"));
     }
     Ok(summary)
 }
