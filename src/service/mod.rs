@@ -1,1 +1,3 @@
+//! The gRPC services: parse the wire, call the tenant, render the answer.
 
+pub mod status;

@@ -1,0 +1,421 @@
+//! Deals as the book keeps them: names as dense numbers, contents packed into bytes.
+//!
+//! A book holds millions of deals, most of them with one version, so a version costs about 40 bytes.
+//!
+//! Invariants:
+//! 1. Packing is injective: equal bytes mean equal contents.
+//! 2. Bytes are an affair of this process: journals and snapshots hold the canonical encoding.
+
+use std::cmp::Ordering;
+
+use smallvec::SmallVec;
+
+use super::names::{Names, Ref};
+use crate::domain::amount::{Amount, BasisPoints, Currency, Money};
+use crate::domain::calendar::{Date, Instant};
+use crate::domain::ids::{Id, Term, kind};
+use crate::domain::record::{Credit, Credits, Deal, DealStatus, Expiry, Labels, Role, State, canonical};
+
+/// Marks the numbers of terms: stages, products, regions, labels.
+#[derive(Debug)]
+pub enum TermKind {}
+
+pub type TermRef = Ref<TermKind>;
+pub type PartnerRef = Ref<kind::Partner>;
+pub type EmployeeRef = Ref<kind::Employee>;
+pub type UnitRef = Ref<kind::Unit>;
+pub type LeadRef = Ref<kind::Lead>;
+pub type ChannelRef = Ref<kind::Channel>;
+pub type DealRef = Ref<kind::Deal>;
+
+/// The dictionaries of what deals name.
+#[derive(Default)]
+pub struct Dictionary {
+    pub partners: Names<kind::Partner>,
+    pub employees: Names<kind::Employee>,
+    pub units: Names<kind::Unit>,
+    pub leads: Names<kind::Lead>,
+    pub channels: Names<kind::Channel>,
+    pub terms: Names<TermKind>,
+}
+
+/// A deal with its names as numbers: [`Deal`] field by field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackedDeal {
+    pub opened_at: Instant,
+    pub amount: Option<Money>,
+    pub stage: Option<TermRef>,
+    pub probability: Option<BasisPoints>,
+    pub expected_close: Option<Date>,
+    pub expiry: Option<Expiry>,
+    pub status: DealStatus,
+    pub lost_reason: Option<Box<str>>,
+    pub competitor: Option<TermRef>,
+    pub owner: Option<EmployeeRef>,
+    pub unit: Option<UnitRef>,
+    /// By role, then the bytes of the partner's id.
+    pub credits: SmallVec<[PackedCredit; 1]>,
+    pub lead: Option<LeadRef>,
+    pub channel: Option<ChannelRef>,
+    pub product: Option<TermRef>,
+    pub region: Option<TermRef>,
+    pub labels: SmallVec<[(TermRef, TermRef); 0]>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PackedCredit {
+    pub role: Role,
+    pub partner: PartnerRef,
+    pub share: Option<BasisPoints>,
+}
+
+// === impl PackedDeal ===
+
+impl PackedDeal {
+    pub fn intern(deal: &Deal, dictionary: &mut Dictionary) -> Self {
+        fn id<K>(names: &mut Names<K>, id: &Option<Id<K>>) -> Option<Ref<K>> {
+            id.as_ref().map(|id| names.intern(id.as_str()))
+        }
+        fn term(names: &mut Names<TermKind>, term: &Option<Term>) -> Option<TermRef> {
+            term.as_ref().map(|term| names.intern(term.as_str()))
+        }
+        let Dictionary { partners, employees, units, leads, channels, terms } = dictionary;
+        Self {
+            opened_at: deal.opened_at,
+            amount: deal.amount,
+            stage: term(terms, &deal.stage),
+            probability: deal.probability,
+            expected_close: deal.expected_close,
+            expiry: deal.expiry,
+            status: deal.status,
+            lost_reason: deal.lost_reason.clone(),
+            competitor: term(terms, &deal.competitor),
+            owner: id(employees, &deal.owner),
+            unit: id(units, &deal.unit),
+            credits: deal
+                .credits
+                .iter()
+                .map(|Credit { role, partner, share }| PackedCredit {
+                    role: *role,
+                    partner: partners.intern(partner.as_str()),
+                    share: *share,
+                })
+                .collect(),
+            lead: id(leads, &deal.lead),
+            channel: id(channels, &deal.channel),
+            product: term(terms, &deal.product),
+            region: term(terms, &deal.region),
+            labels: deal
+                .labels
+                .iter()
+                .map(|(key, value)| (terms.intern(key.as_str()), terms.intern(value.as_str())))
+                .collect(),
+        }
+    }
+
+    /// The inverse of [`PackedDeal::intern`].
+    pub fn resolve(&self, dictionary: &Dictionary) -> Deal {
+        fn id<K>(names: &Names<K>, number: Option<Ref<K>>) -> Option<Id<K>> {
+            number.map(|number| Id::try_new(names.name(number)).expect("ids went in as ids"))
+        }
+        let Dictionary { partners, employees, units, leads, channels, terms } = dictionary;
+        let term = |number: TermRef| Term::try_new(terms.name(number)).expect("terms went in as terms");
+        let credits = self.credits.iter().map(|credit| Credit {
+            role: credit.role,
+            partner: Id::try_new(partners.name(credit.partner)).expect("ids went in as ids"),
+            share: credit.share,
+        });
+        Deal {
+            opened_at: self.opened_at,
+            amount: self.amount,
+            stage: self.stage.map(term),
+            probability: self.probability,
+            expected_close: self.expected_close,
+            expiry: self.expiry,
+            status: self.status,
+            lost_reason: self.lost_reason.clone(),
+            competitor: self.competitor.map(term),
+            owner: id(employees, self.owner),
+            unit: id(units, self.unit),
+            credits: Credits::try_new(credits.collect()).expect("credits went in as credits"),
+            lead: id(leads, self.lead),
+            channel: id(channels, self.channel),
+            product: self.product.map(term),
+            region: self.region.map(term),
+            labels: self.labels.iter().map(|&(key, value)| (term(key), term(value))).collect::<Labels>(),
+        }
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        let mut present = 0u64;
+        let mut fields = Vec::with_capacity(64);
+        let mut bit = 0;
+        let mut field = |value: Option<u64>| {
+            if let Some(value) = value {
+                present |= 1 << bit;
+                put(&mut fields, value);
+            }
+            bit += 1;
+        };
+        field(self.amount.map(|money| money.amount.e4() as u64));
+        field(self.amount.map(|money| u64::from(money.currency.packed())));
+        field(self.stage.map(number));
+        field(self.probability.map(|bps| u64::from(bps.get())));
+        field(self.expected_close.map(|date| date.day_number() as u64));
+        field(self.expiry.map(|expiry| match expiry {
+            Expiry::Never => 0,
+            Expiry::At(at) => 1 + at.as_nanos() as u64,
+        }));
+        field(self.competitor.map(number));
+        field(self.owner.map(number));
+        field(self.unit.map(number));
+        field(self.lead.map(number));
+        field(self.channel.map(number));
+        field(self.product.map(number));
+        field(self.region.map(number));
+        field(self.lost_reason.as_ref().map(|reason| reason.len() as u64));
+        field((!self.labels.is_empty()).then_some(self.labels.len() as u64));
+
+        put(out, present);
+        put_instant(out, self.opened_at);
+        match self.status {
+            DealStatus::Open => out.push(0),
+            DealStatus::Won(at) => {
+                out.push(1);
+                put_instant(out, at);
+            }
+            DealStatus::Lost(at) => {
+                out.push(2);
+                put_instant(out, at);
+            }
+        }
+        out.push(self.credits.len() as u8);
+        for credit in &self.credits {
+            out.push(credit.role as u8);
+            put(out, number(credit.partner));
+            put(out, credit.share.map_or(0, |share| 1 + u64::from(share.get())));
+        }
+        out.extend_from_slice(&fields);
+        out.extend_from_slice(self.lost_reason.as_deref().unwrap_or_default().as_bytes());
+        for &(key, value) in &self.labels {
+            put(out, number(key));
+            put(out, number(value));
+        }
+    }
+
+    fn read(mut bytes: &[u8]) -> Self {
+        let bytes = &mut bytes;
+        let present = take(bytes);
+        let opened_at = take_instant(bytes);
+        let status = match take_byte(bytes) {
+            0 => DealStatus::Open,
+            1 => DealStatus::Won(take_instant(bytes)),
+            _ => DealStatus::Lost(take_instant(bytes)),
+        };
+        let credits = (0..take_byte(bytes)).map(|_| {
+            let role = match take_byte(bytes) {
+                0 => Role::Sourced,
+                1 => Role::Influenced,
+                _ => Role::Fulfilled,
+            };
+            let partner = reference(take(bytes));
+            let share = take(bytes).checked_sub(1).map(basis_points);
+            PackedCredit { role, partner, share }
+        });
+        let credits = credits.collect();
+        let mut bit = 0;
+        let mut field = || {
+            let found = (present & (1 << bit) != 0).then(|| take(bytes));
+            bit += 1;
+            found
+        };
+        let amount_e4 = field();
+        let currency = field();
+        let amount = amount_e4.zip(currency).map(|(amount_e4, currency)| Money {
+            amount: Amount::try_from_e4(amount_e4 as i64).expect("amounts went in as amounts"),
+            currency: Currency::from_packed(currency as u32),
+        });
+        let stage = field().map(reference);
+        let probability = field().map(basis_points);
+        let expected_close = field().map(|days| Date::from_day_number(days as i32));
+        let expiry = field().map(|expiry| match expiry.checked_sub(1) {
+            None => Expiry::Never,
+            Some(nanos) => Expiry::At(Instant::from_nanos(nanos as i64)),
+        });
+        let competitor = field().map(reference);
+        let owner = field().map(reference);
+        let unit = field().map(reference);
+        let lead = field().map(reference);
+        let channel = field().map(reference);
+        let product = field().map(reference);
+        let region = field().map(reference);
+        let lost_reason_bytes = field();
+        let label_count = field().unwrap_or(0);
+        let lost_reason = lost_reason_bytes.map(|length| {
+            let (reason, rest) = bytes.split_at(length as usize);
+            *bytes = rest;
+            std::str::from_utf8(reason).expect("went in as str, whole").into()
+        });
+        let labels = (0..label_count).map(|_| (reference(take(bytes)), reference(take(bytes)))).collect();
+        Self {
+            opened_at,
+            amount,
+            stage,
+            probability,
+            expected_close,
+            expiry,
+            status,
+            lost_reason,
+            competitor,
+            owner,
+            unit,
+            credits,
+            lead,
+            channel,
+            product,
+            region,
+            labels,
+        }
+    }
+}
+
+fn number<K>(reference: Ref<K>) -> u64 {
+    u64::from(reference.number())
+}
+
+fn reference<K>(number: u64) -> Ref<K> {
+    Ref::new(number as u32)
+}
+
+fn basis_points(bps: u64) -> BasisPoints {
+    BasisPoints::try_new(bps as i64).expect("basis points went in as basis points")
+}
+
+/// LEB128.
+fn put(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+fn take(bytes: &mut &[u8]) -> u64 {
+    let mut value = 0;
+    let mut shift = 0;
+    loop {
+        let byte = take_byte(bytes);
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return value;
+        }
+        shift += 7;
+    }
+}
+
+fn take_byte(bytes: &mut &[u8]) -> u8 {
+    let (first, rest) = bytes.split_first().expect("what was packed is read to its end and no further");
+    *bytes = rest;
+    *first
+}
+
+/// Whole seconds, as most hosts send them, take five bytes.
+fn put_instant(out: &mut Vec<u8>, at: Instant) {
+    put(out, (at.seconds() as u64) << 1 | u64::from(at.nanos() != 0));
+    if at.nanos() != 0 {
+        put(out, at.nanos() as u64);
+    }
+}
+
+fn take_instant(bytes: &mut &[u8]) -> Instant {
+    let head = take(bytes);
+    let nanos = if head & 1 == 1 { take(bytes) as i32 } else { 0 };
+    Instant::try_new((head >> 1) as i64, nanos).expect("instants went in as instants")
+}
+
+/// Where a packed content lies in its [`Arena`]. 0 is a deletion, which has no content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span(u32);
+
+// === impl Span ===
+
+impl Span {
+    pub const DELETED: Self = Self(0);
+
+    pub fn is_deleted(self) -> bool {
+        self == Self::DELETED
+    }
+}
+
+/// Packed contents, in segments: growing copies nothing. Contents are never taken out, since versions
+/// aren't either.
+#[derive(Default)]
+pub struct Arena {
+    segments: Vec<Vec<u8>>,
+}
+
+// === impl Arena ===
+
+impl Arena {
+    const SEGMENT_BYTES: usize = 1 << 20;
+    /// A span counts in steps of this size, which lets 32 bits reach over 32 GiB.
+    const ALIGN: usize = 8;
+    const STEPS: usize = Self::SEGMENT_BYTES / Self::ALIGN;
+
+    /// Keeps a content. One that equals a content of `known` takes that one's place.
+    pub fn keep(&mut self, deal: &PackedDeal, known: impl IntoIterator<Item = Span>) -> Span {
+        let mut content = Vec::with_capacity(96);
+        deal.write(&mut content);
+        known
+            .into_iter()
+            .find(|&span| self.bytes(span) == Some(&content))
+            .unwrap_or_else(|| self.push(&content))
+    }
+
+    fn push(&mut self, content: &[u8]) -> Span {
+        let length = u16::try_from(content.len()).expect("64 labels and credits take less than 64 KiB");
+        let needed = (2 + content.len()).next_multiple_of(Self::ALIGN);
+        if self.segments.last().is_none_or(|last| last.len() + needed > Self::SEGMENT_BYTES) {
+            let mut segment = Vec::with_capacity(Self::SEGMENT_BYTES);
+            if self.segments.is_empty() {
+                segment.resize(Self::ALIGN, 0); // so that no content has span 0
+            }
+            self.segments.push(segment);
+        }
+        let at = self.segments.len() - 1;
+        let segment = &mut self.segments[at];
+        let span = at * Self::STEPS + segment.len() / Self::ALIGN;
+        segment.extend_from_slice(&length.to_le_bytes());
+        segment.extend_from_slice(content);
+        segment.resize(segment.len().next_multiple_of(Self::ALIGN), 0);
+        Span(u32::try_from(span).expect("contents stay below 32 GiB"))
+    }
+
+    /// None for a deletion.
+    pub fn get(&self, span: Span) -> Option<PackedDeal> {
+        self.bytes(span).map(PackedDeal::read)
+    }
+
+    fn bytes(&self, span: Span) -> Option<&[u8]> {
+        if span.is_deleted() {
+            return None;
+        }
+        let at = span.0 as usize;
+        let rest = &self.segments[at / Self::STEPS][at % Self::STEPS * Self::ALIGN..];
+        let (length, rest) = rest.split_at(2);
+        Some(&rest[..usize::from(u16::from_le_bytes([length[0], length[1]]))])
+    }
+
+    /// The order of contents under one key: that of the states' canonical encodings.
+    pub fn cmp_content(&self, a: Span, b: Span, dictionary: &Dictionary) -> Ordering {
+        if a == b || self.bytes(a) == self.bytes(b) {
+            return Ordering::Equal;
+        }
+        let bytes =
+            |span| self.get(span).map(|deal| canonical(&State::<Deal>::Present(deal.resolve(dictionary))));
+        match (bytes(a), bytes(b)) {
+            (Some(a), Some(b)) => a.cmp(&b),
+            (a, b) => b.is_some().cmp(&a.is_some()), // a deletion is the greater
+        }
+    }
+}

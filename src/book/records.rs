@@ -1,0 +1,358 @@
+//! The records of a tenant: every version of every one, and where each came from.
+//!
+//! Records are a set of versions; nothing in here is derived from them but the dictionary.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use minicbor::Encode;
+
+use super::chain::{Arrival, Arrivals, Chain, Kept, Placed};
+use super::names::Names;
+use super::packed::{Arena, DealRef, Dictionary, PackedDeal, Span};
+use crate::domain::calendar::Instant;
+use crate::domain::exchange::{Rate, RateKey};
+use crate::domain::ids::{
+    ChannelId, DealId, EmployeeId, LeadId, PartnerId, SpendId, StrategyId, TargetId, UnitId, kind,
+};
+use crate::domain::record::{
+    Channel, Employee, Lead, Partner, Record, RecordKey, RecordKind, Settings, Spend, State, Strategy,
+    Target, Unit, Version, canonical,
+};
+
+#[derive(Default)]
+pub struct Records {
+    pub dictionary: Dictionary,
+    pub arrivals: Arrivals,
+    pub partners: Shelf<PartnerId, Partner, Option<PartnerId>>,
+    pub units: Shelf<UnitId, Unit>,
+    pub employees: Shelf<EmployeeId, Employee, Option<EmployeeId>>,
+    leads: Shelf<LeadId, Lead>,
+    deals: Deals,
+    channels: Shelf<ChannelId, Channel>,
+    spends: Shelf<SpendId, Spend>,
+    targets: Shelf<TargetId, Target>,
+    pub rates: Shelf<RateKey, Rate>,
+    strategies: Shelf<StrategyId, Strategy>,
+    pub settings: Chain<Settings>,
+    version_count: usize,
+}
+
+/// Records of one kind, by the bytes of their ids.
+pub struct Shelf<I, T, D = ()>(BTreeMap<I, Chain<State<T, D>>>);
+
+/// Deals: the many.
+#[derive(Default)]
+struct Deals {
+    names: Names<kind::Deal>,
+    /// By the deals' numbers.
+    chains: Vec<Chain<Span>>,
+    arena: Arena,
+}
+
+/// A version as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredVersion {
+    pub version: Version,
+    /// The journal's revision of the batch that brought it first.
+    pub revision: u64,
+    pub received_time: Instant,
+    /// Whether it is its record's current version.
+    pub current: bool,
+}
+
+/// Where an export goes on.
+#[derive(Clone, Debug)]
+pub struct Cursor {
+    kind: RecordKind,
+    after: Option<RecordKey>,
+    deals_done: usize,
+}
+
+// === impl Cursor ===
+
+impl Cursor {
+    pub const START: Self = Self { kind: RecordKind::Settings, after: None, deals_done: 0 };
+}
+
+impl RecordKind {
+    /// Deals come last: what they refer to is there when they are read back.
+    fn exported_next(self) -> Self {
+        match self {
+            Self::Settings => Self::Partner,
+            Self::Partner => Self::Unit,
+            Self::Unit => Self::Employee,
+            Self::Employee => Self::Lead,
+            Self::Lead => Self::Channel,
+            Self::Channel => Self::Spend,
+            Self::Spend => Self::Target,
+            Self::Target => Self::Rate,
+            Self::Rate => Self::Strategy,
+            Self::Strategy | Self::Deal => Self::Deal,
+        }
+    }
+}
+
+// === impl Shelf ===
+
+impl<I, T, D> Default for Shelf<I, T, D> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<I: Ord + Clone, T: Encode<()>, D: Encode<()>> Shelf<I, T, D> {
+    fn insert(&mut self, id: I, version: Kept<State<T, D>>) -> Placed {
+        self.0.entry(id).or_default().insert(version, State::cmp_content)
+    }
+
+    pub fn chain(&self, id: &I) -> Option<&Chain<State<T, D>>> {
+        self.0.get(id)
+    }
+
+    /// All chains, in the order of their ids.
+    pub fn chains(&self) -> impl Iterator<Item = (&I, &Chain<State<T, D>>)> {
+        self.0.iter()
+    }
+
+    pub fn following(&self, after: Option<&I>) -> impl Iterator<Item = (&I, &Chain<State<T, D>>)> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.0.range((from, Bound::Unbounded))
+    }
+}
+
+impl<T: Encode<()>, D: Encode<()>> Chain<State<T, D>> {
+    /// The fields that count: those of the last version that isn't deleted.
+    pub fn last_present(&self) -> Option<&T> {
+        self.versions().iter().rev().find_map(|kept| kept.content.present())
+    }
+
+    pub fn is_deleted(&self) -> bool {
+        self.current().is_none_or(|current| current.content.is_deleted())
+    }
+}
+
+// === impl Deals ===
+
+impl Deals {
+    fn intern(&mut self, id: &str) -> DealRef {
+        let deal = self.names.intern(id);
+        if self.chains.len() <= deal.index() {
+            self.chains.resize_with(deal.index() + 1, Chain::default);
+        }
+        deal
+    }
+}
+
+// === impl Records ===
+
+impl Records {
+    /// Adds a version. Says what it did to its record.
+    pub fn insert(&mut self, version: Version, arrival: Arrival) -> Placed {
+        fn kept<C>(key: crate::domain::record::VersionKey, arrival: Arrival, content: C) -> Kept<C> {
+            Kept { key, arrival, content }
+        }
+        let key = version.key;
+        let placed = match version.record {
+            Record::Partner(id, state) => self.partners.insert(id, kept(key, arrival, state)),
+            Record::Unit(id, state) => self.units.insert(id, kept(key, arrival, state)),
+            Record::Employee(id, state) => self.employees.insert(id, kept(key, arrival, state)),
+            Record::Lead(id, state) => self.leads.insert(id, kept(key, arrival, state)),
+            Record::Channel(id, state) => self.channels.insert(id, kept(key, arrival, state)),
+            Record::Spend(id, state) => self.spends.insert(id, kept(key, arrival, state)),
+            Record::Target(id, state) => self.targets.insert(id, kept(key, arrival, state)),
+            Record::Rate(id, state) => self.rates.insert(id, kept(key, arrival, state)),
+            Record::Strategy(id, state) => self.strategies.insert(id, kept(key, arrival, state)),
+            Record::Settings(settings) => {
+                let order = |a: &Settings, b: &Settings| canonical(a).cmp(&canonical(b));
+                self.settings.insert(kept(key, arrival, settings), order)
+            }
+            Record::Deal(id, state) => {
+                let deal = self.deals.intern(id.as_str());
+                let chain = &mut self.deals.chains[deal.index()];
+                let arena = &mut self.deals.arena;
+                let content = match &state {
+                    State::Deleted(()) => Span::DELETED,
+                    State::Present(content) => {
+                        let packed = PackedDeal::intern(content, &mut self.dictionary);
+                        arena.keep(&packed, chain.versions().iter().map(|known| known.content))
+                    }
+                };
+                let order = |a: &Span, b: &Span| arena.cmp_content(*a, *b, &self.dictionary);
+                chain.insert(kept(key, arrival, content), order)
+            }
+        };
+        self.version_count += usize::from(placed != Placed::Known);
+        placed
+    }
+
+    pub fn deal_ref(&mut self, id: &DealId) -> DealRef {
+        self.deals.intern(id.as_str())
+    }
+
+    /// The deal as it counts: its current version, unless that is a deletion.
+    pub fn current_deal(&self, deal: DealRef) -> Option<PackedDeal> {
+        self.deals.arena.get(self.deals.chains[deal.index()].current()?.content)
+    }
+
+    pub fn deals(&self) -> impl Iterator<Item = DealRef> + use<> {
+        self.deals.names.refs()
+    }
+
+    /// Deals that are known, deleted ones included.
+    pub fn deal_count(&self) -> usize {
+        self.deals.names.len()
+    }
+
+    /// Versions that are known, of all kinds.
+    pub fn version_count(&self) -> usize {
+        self.version_count
+    }
+
+    /// All versions of a record, oldest first. Empty where there is none.
+    pub fn versions(&self, key: &RecordKey) -> Vec<StoredVersion> {
+        match key {
+            RecordKey::Partner(id) => self.on_shelf(&self.partners, id, Record::Partner),
+            RecordKey::Unit(id) => self.on_shelf(&self.units, id, Record::Unit),
+            RecordKey::Employee(id) => self.on_shelf(&self.employees, id, Record::Employee),
+            RecordKey::Lead(id) => self.on_shelf(&self.leads, id, Record::Lead),
+            RecordKey::Channel(id) => self.on_shelf(&self.channels, id, Record::Channel),
+            RecordKey::Spend(id) => self.on_shelf(&self.spends, id, Record::Spend),
+            RecordKey::Target(id) => self.on_shelf(&self.targets, id, Record::Target),
+            RecordKey::Rate(id) => self.on_shelf(&self.rates, id, Record::Rate),
+            RecordKey::Strategy(id) => self.on_shelf(&self.strategies, id, Record::Strategy),
+            RecordKey::Settings => self.stored(&self.settings, |settings| Record::Settings(settings.clone())),
+            RecordKey::Deal(id) => {
+                self.deals.names.get(id.as_str()).map_or(Vec::new(), |deal| self.versions_of_deal(deal))
+            }
+        }
+    }
+
+    /// The current versions of up to `count` records of a kind, by the bytes of their ids, after the key
+    /// given. A key of another kind is taken as none.
+    pub fn list(
+        &self,
+        kind: RecordKind,
+        after: Option<&RecordKey>,
+        count: usize,
+        include_deleted: bool,
+    ) -> Vec<StoredVersion> {
+        macro_rules! list {
+            ($shelf:ident, $kind:ident) => {{
+                let after = after.and_then(|key| match key {
+                    RecordKey::$kind(id) => Some(id),
+                    _ => None,
+                });
+                let chains = self.$shelf.following(after);
+                let listed = chains.filter(|(_, chain)| include_deleted || !chain.is_deleted()).take(count);
+                let current = |(id, chain): (&_, &Chain<State<_, _>>)| {
+                    self.stored(chain, |state| Record::$kind(Clone::clone(id), state.clone())).pop()
+                };
+                listed.filter_map(current).collect()
+            }};
+        }
+        match kind {
+            RecordKind::Partner => list!(partners, Partner),
+            RecordKind::Unit => list!(units, Unit),
+            RecordKind::Employee => list!(employees, Employee),
+            RecordKind::Lead => list!(leads, Lead),
+            RecordKind::Channel => list!(channels, Channel),
+            RecordKind::Spend => list!(spends, Spend),
+            RecordKind::Target => list!(targets, Target),
+            RecordKind::Rate => list!(rates, Rate),
+            RecordKind::Strategy => list!(strategies, Strategy),
+            RecordKind::Settings if after.is_none() => {
+                self.versions(&RecordKey::Settings).pop().into_iter().take(count).collect()
+            }
+            RecordKind::Settings => Vec::new(),
+            RecordKind::Deal => {
+                let after = after.and_then(|key| match key {
+                    RecordKey::Deal(id) => Some(id.as_str()),
+                    _ => None,
+                });
+                let is_listed = |deal: DealRef| {
+                    let current = self.deals.chains[deal.index()].current();
+                    current.is_some_and(|kept| include_deleted || !kept.content.is_deleted())
+                };
+                let listed = self.deals.names.following(after, count, is_listed);
+                listed.into_iter().filter_map(|deal| self.versions_of_deal(deal).pop()).collect()
+            }
+        }
+    }
+
+    /// All versions of the next records from `cursor` on, about `count` records of one kind, and where to
+    /// go on. A walk to its end yields every version that was there when it began; of those that came
+    /// meanwhile, some.
+    pub fn export(&self, cursor: Cursor, count: usize) -> (Vec<StoredVersion>, Option<Cursor>) {
+        macro_rules! export {
+            ($shelf:ident, $kind:ident) => {{
+                let after = match &cursor.after {
+                    Some(RecordKey::$kind(id)) => Some(id),
+                    _ => None,
+                };
+                let slice: Vec<_> = self.$shelf.following(after).take(count).collect();
+                let last = slice.last().map(|(id, _)| RecordKey::$kind(Clone::clone(*id)));
+                let versions = slice.iter().flat_map(|(id, chain)| {
+                    self.stored(chain, |state| Record::$kind(Clone::clone(*id), state.clone()))
+                });
+                (versions.collect(), last)
+            }};
+        }
+        let (versions, last) = match cursor.kind {
+            RecordKind::Settings => (self.versions(&RecordKey::Settings), None),
+            RecordKind::Partner => export!(partners, Partner),
+            RecordKind::Unit => export!(units, Unit),
+            RecordKind::Employee => export!(employees, Employee),
+            RecordKind::Lead => export!(leads, Lead),
+            RecordKind::Channel => export!(channels, Channel),
+            RecordKind::Spend => export!(spends, Spend),
+            RecordKind::Target => export!(targets, Target),
+            RecordKind::Rate => export!(rates, Rate),
+            RecordKind::Strategy => export!(strategies, Strategy),
+            RecordKind::Deal => {
+                let refs = self.deals().skip(cursor.deals_done).take(count);
+                let versions = refs.flat_map(|deal| self.versions_of_deal(deal)).collect();
+                let deals_done = cursor.deals_done + count;
+                let goes_on = deals_done < self.deals.names.len();
+                return (versions, goes_on.then_some(Cursor { deals_done, ..cursor }));
+            }
+        };
+        let next = match last {
+            Some(last) => Cursor { after: Some(last), ..cursor },
+            None => Cursor { kind: cursor.kind.exported_next(), after: None, deals_done: 0 },
+        };
+        (versions, Some(next))
+    }
+
+    fn on_shelf<I: Ord + Clone, T: Encode<()> + Clone, D: Encode<()> + Clone>(
+        &self,
+        shelf: &Shelf<I, T, D>,
+        id: &I,
+        record: impl Fn(I, State<T, D>) -> Record,
+    ) -> Vec<StoredVersion> {
+        shelf
+            .chain(id)
+            .map_or(Vec::new(), |chain| self.stored(chain, |state| record(id.clone(), state.clone())))
+    }
+
+    fn versions_of_deal(&self, deal: DealRef) -> Vec<StoredVersion> {
+        let id = DealId::try_new(self.deals.names.name(deal)).expect("ids went in as ids");
+        self.stored(&self.deals.chains[deal.index()], |&span| {
+            let state = match self.deals.arena.get(span) {
+                None => State::Deleted(()),
+                Some(packed) => State::Present(packed.resolve(&self.dictionary)),
+            };
+            Record::Deal(id.clone(), state)
+        })
+    }
+
+    fn stored<C>(&self, chain: &Chain<C>, record: impl Fn(&C) -> Record) -> Vec<StoredVersion> {
+        let last = chain.versions().len().wrapping_sub(1);
+        let version = |(at, kept): (usize, &Kept<C>)| {
+            let (revision, received_time) = self.arrivals.get(kept.arrival);
+            let version = Version { key: kept.key, record: record(&kept.content) };
+            StoredVersion { version, revision, received_time, current: at == last }
+        };
+        chain.versions().iter().enumerate().map(version).collect()
+    }
+}
