@@ -319,7 +319,7 @@ fn named(files: &[SourceFile], origin: &Origin) -> String {
 }
 
 /// Hashes of what a record's version is, and of what it says. Two records of one import that hash alike by chance
-/// (one in 10^12 for six million of them) would be taken for one: such a row is rejected, never lost silently.
+/// (a chance of one in a million for six million of them) would be taken for one: such a row is rejected, never lost silently.
 fn fingerprints(record: &Record) -> (u64, u64) {
     let hash = |value: &dyn Fn(&mut DefaultHasher)| {
         let mut hasher = DefaultHasher::new();
