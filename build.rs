@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use prost::Message;
-
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=proto");
     let mut files: Vec<PathBuf> = std::fs::read_dir("proto/channelkpi/v1")?
@@ -12,10 +10,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     files.retain(|path| path.extension().is_some_and(|extension| extension == "proto"));
     files.sort();
 
-    let descriptors = protox::compile(&files, ["proto"])?;
-    // Reflection and proto3 JSON read the same descriptors that the code was made from.
+    let mut compiler = protox::Compiler::new(["proto"])?;
+    compiler.include_imports(true).include_source_info(true).open_files(&files)?;
+    // Reflection and proto3 JSON read the same descriptors that the code was made from. The compiler
+    // encodes them itself: prost's own types would drop the options that extend Google's, such as
+    // google.api.field_behavior.
     let out_dir = PathBuf::from(std::env::var("OUT_DIR")?);
-    std::fs::write(out_dir.join("channelkpi.binpb"), descriptors.encode_to_vec())?;
+    std::fs::write(out_dir.join("channelkpi.binpb"), compiler.encode_file_descriptor_set())?;
+    let descriptors = compiler.file_descriptor_set();
     tonic_prost_build::configure().btree_map(".").compile_fds(descriptors)?;
     Ok(())
 }

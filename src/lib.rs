@@ -26,6 +26,7 @@
 pub mod book;
 pub mod config;
 pub mod domain;
+pub mod import;
 pub mod journal;
 pub mod kpi;
 pub mod proto;

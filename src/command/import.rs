@@ -1,0 +1,223 @@
+//! `import`: the CSV files of a CRM's export into a tenant.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use channel_kpi::import::{Import, Mapping, Options, PRESETS, Preset, Summary, send, tenant_settings};
+use channel_kpi::proto::channelkpi::v1::TenantSettings;
+use channel_kpi::proto::channelkpi::v1::admin_service_client::AdminServiceClient;
+use channel_kpi::proto::channelkpi::v1::record_service_client::RecordServiceClient;
+use chrono::{NaiveDate, Utc};
+use chrono_tz::Tz;
+use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser};
+use comfy_table::{CellAlignment, Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::connection::{Connection, ConnectionArgs};
+use super::failure::Failure;
+use super::{Ending, number, print};
+
+/// Bring the CSV files of a CRM's export in.
+#[derive(Debug, Args)]
+#[command(after_long_help = AFTER_HELP)]
+pub struct ImportCommand {
+    /// The CSV files, or directories with CSV files, in any order.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+
+    /// Whose export it is.
+    #[arg(long, value_parser = preset_parser())]
+    preset: String,
+
+    /// With --preset csv: which column feeds which field (docs/import.md).
+    #[arg(long, value_name = "TOML")]
+    mapping: Option<PathBuf>,
+
+    /// The currency of amounts that name none, and the reporting currency of a tenant that is made for this import.
+    #[arg(long, value_name = "CODE")]
+    currency: Option<String>,
+
+    /// The time zone of a tenant that is made for this import, such as Asia/Dhaka.
+    #[arg(long, value_name = "ZONE")]
+    time_zone: Option<String>,
+
+    /// Date rows that lack the date which their record needs; without it they are rejected.
+    #[arg(long, value_name = "DATE")]
+    undated_on: Option<NaiveDate>,
+
+    /// The day of the export [default: the newest date in the files that isn't in the future]. Say it to let files
+    /// that were corrected by hand win over the same export as it was.
+    #[arg(long, value_name = "DATE")]
+    updated_on: Option<NaiveDate>,
+
+    /// How many rejected rows to list; all of them are counted.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    show_rejected: usize,
+
+    #[command(flatten)]
+    connection: ConnectionArgs,
+}
+
+const AFTER_HELP: &str = "\
+Every row becomes records; a row with something wrong is rejected with file:line:column and the reason, and the others
+go in. To import the same files again changes nothing. Dates without a time are noon of that day in the tenant's zone.
+
+With --preset csv and no --mapping, a file is named after its records (deals.csv, partners.csv, org_units.csv,
+employees.csv, leads.csv, marketing_channels.csv, marketing_spend.csv, targets.csv, exchange_rates.csv, strategies.csv)
+and its columns after the fields of the API: deal_id, opened_at, amount, amount.currency_code,
+partner_credits.0.partner_id, labels.industry and so on.
+
+The tenant is made where there is none: with --currency and --time-zone, which presets and mappings may give.
+
+Examples:
+  A directory of the Maven Analytics CRM sample, into a new tenant:
+    channel-kpi import --preset maven crm_sales_opportunities/ --undated-on 2017-12-31
+
+  An export of one's own:
+    channel-kpi import --preset csv --mapping map.toml opportunities.csv --currency EUR --time-zone Europe/Berlin
+
+Exit codes: 0 all rows are in, 1 the work failed, 2 wrongly given, 3 in but for some rejected rows.";
+
+fn preset_parser() -> PossibleValuesParser {
+    let presets = PRESETS.iter().map(|preset| PossibleValue::new(preset.name).help(preset.about));
+    let csv = PossibleValue::new("csv").help("any CSV files, by --mapping or by their own headers");
+    PossibleValuesParser::new(presets.chain([csv]))
+}
+
+impl ImportCommand {
+    pub async fn run(self) -> Result<Ending, Failure> {
+        let mapping = self.mapping()?;
+        let summary = self.connection.with(async |to| self.import(mapping.as_ref(), to).await).await?;
+        for line in report(&summary) {
+            eprintln!("{line}");
+        }
+        print(&table(&summary))?;
+        Ok(if summary.rejected_count > 0 { Ending::SomeRejected } else { Ending::Done })
+    }
+
+    async fn import(&self, mapping: Option<&Mapping>, connection: Connection) -> Result<Summary, Failure> {
+        let settings = self.settings(mapping, &mut AdminServiceClient::new(connection.clone())).await?;
+        let own_currency = self.currency.clone().or_else(|| mapping?.currency.clone());
+        let options = Options {
+            zone: settings.time_zone.parse().map_err(|_| {
+                Failure::Usage(format!("the tenant's time zone {} isn't known here", settings.time_zone))
+            })?,
+            currency: own_currency.unwrap_or(settings.reporting_currency_code),
+            undated_on: self.undated_on,
+            updated_on: self.updated_on,
+            today: Utc::now().date_naive(),
+        };
+        let import = Import::open(mapping, &self.files, options)?;
+        let bar = progress_bar(import.size_bytes());
+        let mut client = RecordServiceClient::new(connection);
+        let sent =
+            send(&import, &mut client, self.show_rejected, |read_bytes| bar.set_position(read_bytes)).await;
+        bar.finish_and_clear();
+        Ok(sent?)
+    }
+
+    fn mapping(&self) -> Result<Option<Mapping>, Failure> {
+        match (Preset::by_name(&self.preset), &self.mapping) {
+            (Some(preset), None) => Ok(Some(preset.mapping())),
+            (Some(preset), Some(_)) => Err(Failure::Usage(format!(
+                "--mapping belongs to --preset csv: --preset {} has a mapping of its own",
+                preset.name
+            ))),
+            (None, None) => Ok(None),
+            (None, Some(path)) => {
+                let name = path.display().to_string();
+                let text = std::fs::read_to_string(path)
+                    .map_err(|source| Failure::File { path: name.clone(), source })?;
+                let mapping =
+                    Mapping::parse(&name, &text).map_err(|error| Failure::Usage(error.to_string()))?;
+                Ok(Some(mapping))
+            }
+        }
+    }
+
+    /// The tenant's settings, of a tenant that is made where there is none.
+    async fn settings(
+        &self,
+        mapping: Option<&Mapping>,
+        admin: &mut AdminServiceClient<Connection>,
+    ) -> Result<TenantSettings, Failure> {
+        let currency = self.currency.clone().or_else(|| mapping?.currency.clone());
+        let time_zone = self.time_zone.clone().or_else(|| mapping?.time_zone.clone());
+        if let Some(zone) = &time_zone
+            && zone.parse::<Tz>().is_err()
+        {
+            return Err(Failure::Usage(format!("{zone} isn't an IANA time zone, such as Asia/Dhaka or UTC")));
+        }
+        let otherwise = match (currency, time_zone) {
+            (Some(reporting_currency_code), Some(time_zone)) => {
+                Some(TenantSettings { reporting_currency_code, time_zone, ..TenantSettings::default() })
+            }
+            _ => None,
+        };
+        let tenant = &self.connection.tenant;
+        let settings = tenant_settings(admin, tenant, otherwise).await?.ok_or_else(|| {
+            Failure::Usage(format!(
+                "there is no tenant `{tenant}` yet: say --currency and --time-zone to make it, or make it with \
+                 `channel-kpi tenant create`"
+            ))
+        })?;
+        match &self.time_zone {
+            Some(zone) if *zone != settings.time_zone => Err(Failure::Usage(format!(
+                "the tenant `{tenant}` tells dates in {}, not in {zone}: leave --time-zone out, or change the tenant's \
+                 with `channel-kpi tenant configure`",
+                settings.time_zone
+            ))),
+            _ => Ok(settings),
+        }
+    }
+}
+
+/// A bar on a terminal, nothing elsewhere.
+fn progress_bar(size_bytes: u64) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {eta}")
+        .expect("the template names only what indicatif knows");
+    let bar = ProgressBar::new(size_bytes).with_style(style);
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+/// What was found on the way, a line each: rejected rows first.
+fn report(summary: &Summary) -> Vec<String> {
+    let mut lines: Vec<String> = summary.rejections.iter().map(ToString::to_string).collect();
+    let unlisted = summary.rejected_count - lines.len() as u64;
+    if unlisted > 0 {
+        lines.push(format!(
+            "… and {} more rejected rows (--show-rejected N lists more of them)",
+            number::count(unlisted.cast_signed())
+        ));
+    }
+    lines.extend(summary.notes.iter().map(|note| format!("note: {note}")));
+    lines
+}
+
+/// What became of the records, by kind.
+fn table(summary: &Summary) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(["Records", "Written", "Repeated", "Rejected"]);
+    for (kind, counts) in &summary.kinds {
+        let count = |count: u64| number::count(count.cast_signed());
+        table.add_row([
+            kind.replace('_', " "),
+            count(counts.written_count),
+            count(counts.repeated_count),
+            count(counts.rejected_count),
+        ]);
+    }
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        if index > 0 {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.trim_fmt()
+}

@@ -1,0 +1,397 @@
+//! Records to the sidecar: batches through the generated clients.
+
+use std::collections::BTreeMap;
+
+use prost::Message;
+use tonic::body::Body as RequestBody;
+use tonic::client::GrpcService;
+use tonic::codegen::{Body, Bytes, StdError};
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+use super::rows::{Origin, Outcome};
+use super::{Import, ImportError, Rejection};
+use crate::proto::channelkpi::v1::admin_service_client::AdminServiceClient;
+use crate::proto::channelkpi::v1::record_service_client::RecordServiceClient;
+use crate::proto::channelkpi::v1::{
+    CreateTenantRequest, ErrorReason, GetTenantRequest, Record, TenantSettings, WriteMode,
+    WriteRecordsRequest,
+};
+
+/// The most records of one call, and the most bytes: the server takes 1,000 and 4 MiB.
+const BATCH_RECORDS_MAX: usize = 1_000;
+const BATCH_BYTES_MAX: usize = 3 << 20;
+
+/// What became of an import.
+#[derive(Debug, Default)]
+pub struct Summary {
+    /// By kind of record, such as `deal`.
+    pub kinds: BTreeMap<String, KindSummary>,
+    /// The first rejections, up to the number asked for.
+    pub rejections: Vec<Rejection>,
+    /// How many there were.
+    pub rejected_count: u64,
+    /// What was changed on the way.
+    pub notes: Vec<String>,
+}
+
+/// What became of the records of one kind.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct KindSummary {
+    /// Records that the sidecar took: those that it knew already changed nothing.
+    pub written_count: u64,
+    /// Rows that said again what an earlier one had said.
+    pub repeated_count: u64,
+    pub rejected_count: u64,
+}
+
+/// An import stopped in the middle. To import again changes nothing but what is missing.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    #[error(transparent)]
+    Files(#[from] ImportError),
+    #[error("the sidecar took {written_count} records and then refused the call")]
+    Call { written_count: u64, status: Box<Status> },
+}
+
+/// The tenant's settings; a tenant that isn't there is made with those given. Nothing where it isn't there and none
+/// are given.
+pub async fn tenant_settings<S>(
+    admin: &mut AdminServiceClient<S>,
+    tenant_id: &str,
+    otherwise: Option<TenantSettings>,
+) -> Result<Option<TenantSettings>, Status>
+where
+    S: GrpcService<RequestBody>,
+    S::Error: Into<StdError>,
+    S::ResponseBody: Body<Data = Bytes> + Send + 'static,
+    <S::ResponseBody as Body>::Error: Into<StdError> + Send,
+{
+    let unknown = |status: &Status| {
+        let reason = status.get_details_error_info().map(|info| info.reason);
+        status.code() == Code::PermissionDenied
+            && reason.as_deref() == Some(short_name(ErrorReason::TenantDenied))
+    };
+    let tenant = match admin.get_tenant(GetTenantRequest { tenant_id: tenant_id.into() }).await {
+        Ok(response) => response.into_inner().tenant,
+        Err(status) if unknown(&status) => match otherwise {
+            None => None,
+            Some(settings) => {
+                let request = CreateTenantRequest { tenant_id: tenant_id.into(), settings: Some(settings) };
+                admin.create_tenant(request).await?.into_inner().tenant
+            }
+        },
+        Err(status) => return Err(status),
+    };
+    Ok(tenant.and_then(|tenant| tenant.settings))
+}
+
+/// A reason as `google.rpc.ErrorInfo` carries it: without the enum's prefix.
+fn short_name(reason: ErrorReason) -> &'static str {
+    reason.as_str_name().trim_start_matches("ERROR_REASON_")
+}
+
+/// Sends all records of an import. `progress` hears how many bytes of the files are read.
+pub async fn send<S>(
+    import: &Import,
+    client: &mut RecordServiceClient<S>,
+    rejections_max: usize,
+    mut progress: impl FnMut(u64),
+) -> Result<Summary, SendError>
+where
+    S: GrpcService<RequestBody>,
+    S::Error: Into<StdError>,
+    S::ResponseBody: Body<Data = Bytes> + Send + 'static,
+    <S::ResponseBody as Body>::Error: Into<StdError> + Send,
+{
+    let mut rows = import.rows();
+    let mut summary = Summary { notes: import.notes.clone(), ..Summary::default() };
+    let mut batch = Batch::default();
+    loop {
+        let next = rows.next()?;
+        let full = |batch: &Batch, record: &Record| {
+            batch.records.len() == BATCH_RECORDS_MAX || batch.bytes + record.encoded_len() > BATCH_BYTES_MAX
+        };
+        match next {
+            Some((origin, Outcome::Record(record))) => {
+                if full(&batch, &record) {
+                    batch.send(import, client, &mut summary, rejections_max).await?;
+                    progress(rows.read_bytes());
+                }
+                batch.bytes += record.encoded_len();
+                batch.records.push(*record);
+                batch.origins.push(origin);
+            }
+            Some((origin, Outcome::Repeated)) => summary.kind(import, &origin).repeated_count += 1,
+            Some((origin, Outcome::Rejected(rejection))) => {
+                summary.reject(import, &origin, rejection, rejections_max);
+            }
+            None => break,
+        }
+    }
+    batch.send(import, client, &mut summary, rejections_max).await?;
+    progress(rows.read_bytes());
+    for ((file, column), (count, example)) in &rows.respelled {
+        summary.notes.push(format!("{count} values are written as {file} spells its {column}: {example}"));
+    }
+    Ok(summary)
+}
+
+#[derive(Default)]
+struct Batch {
+    records: Vec<Record>,
+    origins: Vec<Origin>,
+    bytes: usize,
+}
+
+impl Batch {
+    /// Sends what the batch holds and leaves it empty.
+    async fn send<S>(
+        &mut self,
+        import: &Import,
+        client: &mut RecordServiceClient<S>,
+        summary: &mut Summary,
+        rejections_max: usize,
+    ) -> Result<(), SendError>
+    where
+        S: GrpcService<RequestBody>,
+        S::Error: Into<StdError>,
+        S::ResponseBody: Body<Data = Bytes> + Send + 'static,
+        <S::ResponseBody as Body>::Error: Into<StdError> + Send,
+    {
+        let Self { records, origins, .. } = std::mem::take(self);
+        if records.is_empty() {
+            return Ok(());
+        }
+        let request = WriteRecordsRequest { records, mode: WriteMode::Partial.into() };
+        let written_count = summary.written_count();
+        let response = client
+            .write_records(request)
+            .await
+            .map_err(|status| SendError::Call { written_count, status: Box::new(status) })?
+            .into_inner();
+        for origin in &origins {
+            summary.kind(import, origin).written_count += 1;
+        }
+        for rejected in response.rejected_records {
+            let Some(origin) = usize::try_from(rejected.index).ok().and_then(|index| origins.get(index))
+            else {
+                continue; // a place that we didn't send
+            };
+            summary.kind(import, origin).written_count -= 1;
+            let first = rejected.violations.into_iter().next().unwrap_or_default();
+            summary.reject(import, origin, import.rejection(origin, &first), rejections_max);
+        }
+        Ok(())
+    }
+}
+
+impl Summary {
+    /// The records that the sidecar took.
+    pub fn written_count(&self) -> u64 {
+        self.kinds.values().map(|kind| kind.written_count).sum()
+    }
+
+    fn kind(&mut self, import: &Import, origin: &Origin) -> &mut KindSummary {
+        self.kinds.entry(import.kind_of(origin).into()).or_default()
+    }
+
+    fn reject(&mut self, import: &Import, origin: &Origin, rejection: Rejection, rejections_max: usize) {
+        self.kind(import, origin).rejected_count += 1;
+        self.rejected_count += 1;
+        if self.rejections.len() < rejections_max {
+            self.rejections.push(rejection);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use chrono::NaiveDate;
+    use chrono_tz::Tz;
+    use tonic::{Request, Response};
+    use tonic_types::ErrorDetails;
+
+    use super::*;
+    use crate::import::Options;
+    use crate::proto::channelkpi::v1::admin_service_server::{AdminService, AdminServiceServer};
+    use crate::proto::channelkpi::v1::record::Record as Kind;
+    use crate::proto::channelkpi::v1::record_service_server::{RecordService, RecordServiceServer};
+    use crate::proto::channelkpi::v1::*;
+
+    /// Takes every record but deals whose id is in `refused`, and notes the sizes of the batches.
+    #[derive(Clone, Default)]
+    struct Taker {
+        refused: &'static [&'static str],
+        batches: Arc<Mutex<Vec<usize>>>,
+        fails_at_batch: Option<usize>,
+    }
+
+    #[tonic::async_trait]
+    impl RecordService for Taker {
+        async fn write_records(
+            &self,
+            request: Request<WriteRecordsRequest>,
+        ) -> Result<Response<WriteRecordsResponse>, Status> {
+            let request = request.into_inner();
+            assert_eq!(request.mode(), WriteMode::Partial);
+            let mut batches = self.batches.lock().expect("no test panics with the lock");
+            if self.fails_at_batch == Some(batches.len()) {
+                return Err(Status::resource_exhausted("The disk is full."));
+            }
+            batches.push(request.records.len());
+            let rejected = request.records.iter().enumerate().filter_map(|(index, record)| {
+                let Some(Kind::Deal(deal)) = &record.record else { return None };
+                self.refused.contains(&deal.deal_id.as_str()).then(|| RejectedRecord {
+                    index: index.try_into().expect("a batch is small"),
+                    reason: ErrorReason::InvalidField.into(),
+                    violations: vec![FieldViolation {
+                        field: format!("records[{index}].deal.amount"),
+                        description: "must be at least 0".into(),
+                    }],
+                })
+            });
+            let rejected_records = rejected.collect();
+            Ok(Response::new(WriteRecordsResponse { revision_token: "r".into(), rejected_records }))
+        }
+
+        async fn get_record(
+            &self,
+            _: Request<GetRecordRequest>,
+        ) -> Result<Response<GetRecordResponse>, Status> {
+            Err(Status::unimplemented("an import reads no records"))
+        }
+
+        async fn list_records(
+            &self,
+            _: Request<ListRecordsRequest>,
+        ) -> Result<Response<ListRecordsResponse>, Status> {
+            Err(Status::unimplemented("an import reads no records"))
+        }
+    }
+
+    async fn import(deals: &str, taker: &Taker, rejections_max: usize) -> Result<Summary, SendError> {
+        let directory = tempfile::tempdir().expect("a directory for the test");
+        let path = directory.path().join("deals.csv");
+        std::fs::write(&path, deals).expect("a file for the test");
+        let today = NaiveDate::from_ymd_opt(2024, 6, 30).expect("a date");
+        let options =
+            Options { zone: Tz::UTC, currency: "USD".into(), undated_on: None, updated_on: None, today };
+        let import = Import::open(None, &[path], options)?;
+        let mut client = RecordServiceClient::new(RecordServiceServer::new(taker.clone()));
+        let mut read_bytes = 0;
+        let summary = send(&import, &mut client, rejections_max, |bytes| read_bytes = bytes).await?;
+        assert_eq!(read_bytes, import.size_bytes(), "progress ends at the end");
+        Ok(summary)
+    }
+
+    #[tokio::test]
+    async fn what_the_server_rejects_is_told_by_file_and_line() {
+        let taker = Taker { refused: &["D2"], ..Taker::default() };
+        let deals = "deal_id,opened_at,amount\nD1,2024-01-01,1\nD2,2024-01-02,-5\nD3,,\nD4,2024-01-04,\n";
+        let summary = import(deals, &taker, 1).await.expect("the calls succeed");
+        let told: Vec<String> = summary.rejections.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            told,
+            [
+                "deals.csv:4:2: opened_at is empty: a deal needs its `opened_at` (--undated-on DATE dates such rows)"
+            ]
+        );
+        assert_eq!(summary.rejected_count, 2, "all are counted, some are listed");
+        let expected = KindSummary { written_count: 2, repeated_count: 0, rejected_count: 2 };
+        assert_eq!(summary.kinds.get("deal"), Some(&expected));
+
+        let summary = import(deals, &taker, 10).await.expect("the calls succeed");
+        let last = summary.rejections.last().expect("the server's comes last").to_string();
+        assert_eq!(last, "deals.csv:3:3: amount \"-5\" must be at least 0");
+    }
+
+    #[tokio::test]
+    async fn batches_stay_within_the_servers_limits() {
+        let mut deals = String::from("deal_id,opened_at\n");
+        for number in 0..2_001 {
+            deals.push_str(&format!("D{number},2024-01-01\n"));
+        }
+        let taker = Taker::default();
+        import(&deals, &taker, 0).await.expect("the calls succeed");
+        assert_eq!(*taker.batches.lock().expect("free"), [1_000, 1_000, 1]);
+    }
+
+    #[tokio::test]
+    async fn a_refused_call_says_how_far_it_came() {
+        let deals: String = std::iter::once("deal_id,opened_at\n".to_owned())
+            .chain((0..1_500).map(|n| format!("D{n},2024-01-01\n")))
+            .collect();
+        let taker = Taker { fails_at_batch: Some(1), ..Taker::default() };
+        match import(&deals, &taker, 0).await {
+            Err(SendError::Call { written_count: 1_000, status }) => {
+                assert_eq!(status.message(), "The disk is full.")
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// One tenant, or none.
+    #[derive(Default)]
+    struct Admin(Mutex<Option<Tenant>>);
+
+    #[tonic::async_trait]
+    impl AdminService for Admin {
+        async fn create_tenant(
+            &self,
+            request: Request<CreateTenantRequest>,
+        ) -> Result<Response<CreateTenantResponse>, Status> {
+            let CreateTenantRequest { tenant_id, settings } = request.into_inner();
+            let tenant = Some(Tenant { tenant_id, settings, ..Tenant::default() });
+            self.0.lock().expect("free").clone_from(&tenant);
+            Ok(Response::new(CreateTenantResponse { tenant, revision_token: String::new() }))
+        }
+
+        async fn get_tenant(
+            &self,
+            _: Request<GetTenantRequest>,
+        ) -> Result<Response<GetTenantResponse>, Status> {
+            let tenant = self.0.lock().expect("free").clone();
+            let details = ErrorDetails::with_error_info("TENANT_DENIED", "channelkpi", []);
+            let denied =
+                || Status::with_error_details(Code::PermissionDenied, "There is no such tenant.", details);
+            let tenant = Some(tenant.ok_or_else(denied)?);
+            Ok(Response::new(GetTenantResponse { tenant, revision_token: String::new() }))
+        }
+
+        async fn configure_tenant(
+            &self,
+            _: Request<ConfigureTenantRequest>,
+        ) -> Result<Response<ConfigureTenantResponse>, Status> {
+            Err(Status::unimplemented("an import configures nothing"))
+        }
+
+        async fn delete_tenant(
+            &self,
+            _: Request<DeleteTenantRequest>,
+        ) -> Result<Response<DeleteTenantResponse>, Status> {
+            Err(Status::unimplemented("an import deletes nothing"))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_tenant_is_made_once_and_kept_as_it_is() {
+        let settings = |currency: &str| TenantSettings {
+            reporting_currency_code: currency.into(),
+            time_zone: "UTC".into(),
+            ..TenantSettings::default()
+        };
+        let mut admin = AdminServiceClient::new(AdminServiceServer::new(Admin::default()));
+        for (otherwise, expected) in [
+            (None, None),
+            (Some(settings("USD")), Some(settings("USD"))),
+            (Some(settings("EUR")), Some(settings("USD"))),
+            (None, Some(settings("USD"))),
+        ] {
+            let found = tenant_settings(&mut admin, "default", otherwise).await.expect("the calls succeed");
+            assert_eq!(found, expected);
+        }
+    }
+}
