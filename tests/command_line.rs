@@ -25,6 +25,10 @@ fn help_teaches_by_example() {
             &["scorecard", "--help"],
             &["Examples:", "last-90-days", "2017-Q3", "average-deal-size, deal-count, deal-success"],
         ),
+        (
+            &["serve", "--help"],
+            &["Examples:", "--listen unix:/run/channel-kpi.sock", "SIGTERM", "--drain-grace"],
+        ),
         (&["tenant", "--help"], &["Examples:", "tenant create --currency USD"]),
         (&["tenant", "create", "--help"], &["--time-zone", "--to"]),
     ] {
@@ -51,6 +55,11 @@ fn wrong_usage_ends_with_2_and_says_what_is_right() {
         ),
         (&["scorecard", "--window", "2017", "--limit", "3"], "--by"),
         (&["scorecard", "--window", "2017", "--to", "127.0.0.1:7443"], "write http://HOST:PORT"),
+        (
+            &["scorecard", "--window", "2017", "--to", "http://127.0.0.1:1", "--data-dir", "x"],
+            "cannot be used with",
+        ),
+        (&["serve", "--drain-grace", "soon"], "must be a time such as"),
         (&["scorecard", "--window", "2017", "--tenant", "a\nb"], "--tenant takes visible ASCII"),
         (&["import", "--preset", "excel", "x.csv"], "maven, csv"),
         (&["import", "--preset", "maven"], "<FILE>"),

@@ -5,11 +5,14 @@
 //!
 //! Only for calls with one answer: it holds the whole answer in memory.
 
+use std::convert::Infallible;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use channel_kpi::config::Config;
 use clap::Args;
 use http::{HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -31,8 +34,12 @@ const DEFAULT_TENANT: &str = "default";
 #[command(next_help_heading = "Sidecar")]
 pub struct ConnectionArgs {
     /// Where the sidecar serves: http://HOST:PORT or unix:/PATH [default: http://127.0.0.1:7443].
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", conflicts_with = "data_dir")]
     to: Option<String>,
+
+    /// Work on this data directory itself, in process: no sidecar may be serving it.
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
 
     /// The tenant.
     #[arg(long, default_value = DEFAULT_TENANT)]
@@ -55,8 +62,17 @@ impl ConnectionArgs {
             .ok_or_else(|| Failure::Usage("--tenant takes visible ASCII and inner spaces only".into()))?;
         let timeout = Duration::from_secs(self.timeout.into());
         let connected = |sidecar| Connection { sidecar, tenant, timeout };
-        let sidecar = over_socket(self.to.as_deref().unwrap_or(DEFAULT_URL)).await?;
-        work(connected(sidecar)).await
+        let Some(data_dir) = &self.data_dir else {
+            let sidecar = over_socket(self.to.as_deref().unwrap_or(DEFAULT_URL)).await?;
+            return work(connected(sidecar)).await;
+        };
+        let config = Config { data_dir: data_dir.clone(), ..Config::default() };
+        let sidecar = channel_kpi::open(config).await?;
+        let stack =
+            ServiceExt::<Request<Body>>::map_err(sidecar.channel(), |never: Infallible| match never {});
+        let outcome = work(connected(BoxCloneSyncService::new(stack))).await;
+        sidecar.close().await;
+        outcome
     }
 }
 
@@ -237,8 +253,7 @@ mod tests {
         let scripted = Scripted { failures: Arc::new(Mutex::new(failures.into())), ..Scripted::default() };
         let headers = Arc::clone(&scripted.headers);
         let server = KpiServiceServer::new(scripted);
-        let server =
-            ServiceExt::<Request<Body>>::map_err(server, |never: std::convert::Infallible| match never {});
+        let server = ServiceExt::<Request<Body>>::map_err(server, |never: Infallible| match never {});
         let connection = Connection {
             sidecar: BoxCloneSyncService::new(server),
             tenant: HeaderValue::from_static("acme"),

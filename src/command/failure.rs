@@ -11,6 +11,10 @@ use tonic_types::StatusExt;
 pub enum Failure {
     /// The command was given wrongly, in a way that only showed when it ran.
     Usage(String),
+    /// The data directory can't be opened.
+    Open(channel_kpi::OpenError),
+    /// An address can't be served at.
+    Bind(channel_kpi::server::BindError),
     /// Nothing answers there.
     Unreachable { to: String, source: tonic::transport::Error },
     /// The sidecar refused a call, or didn't answer.
@@ -30,6 +34,18 @@ pub enum Failure {
 impl From<Status> for Failure {
     fn from(status: Status) -> Self {
         Self::Call(Box::new(status))
+    }
+}
+
+impl From<channel_kpi::OpenError> for Failure {
+    fn from(error: channel_kpi::OpenError) -> Self {
+        Self::Open(error)
+    }
+}
+
+impl From<channel_kpi::server::BindError> for Failure {
+    fn from(error: channel_kpi::server::BindError) -> Self {
+        Self::Bind(error)
     }
 }
 
@@ -71,6 +87,8 @@ impl Failure {
                  or work on its data with --data-dir",
                 cause = innermost(source),
             ),
+            Self::Open(error) => error.to_string(),
+            Self::Bind(error) => error.to_string(),
             Self::Call(status) => status_message(status),
             Self::Files(error) => error.to_string(),
             Self::Import { written_count, status } => format!(

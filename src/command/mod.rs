@@ -12,6 +12,7 @@ mod import;
 mod json;
 mod number;
 mod scorecard;
+mod serve;
 mod tenant;
 mod window;
 
@@ -49,6 +50,8 @@ Exit codes:
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Keep tenants' records and serve their figures.
+    Serve(serve::ServeCommand),
     /// Bring the CSV files of a CRM's export in.
     Import(import::ImportCommand),
     /// Show KPIs: of the company, a partner, an employee or a unit, or of all of a kind.
@@ -72,6 +75,7 @@ pub fn run(line: CommandLine) -> ExitCode {
     };
     let ending = runtime.block_on(async {
         match line.command {
+            Command::Serve(command) => command.run().await,
             Command::Import(command) => command.run().await,
             Command::Scorecard(command) => command.run().await,
             Command::Tenant(command) => command.run().await,
