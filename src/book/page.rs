@@ -254,7 +254,8 @@ impl Rows {
 
     fn insert(&mut self, row: Row) {
         if self.chunks.is_empty() {
-            self.chunks.push(Vec::with_capacity(1));
+            self.chunks.push(vec![row]);
+            return;
         }
         let at = self.chunk_of(row.key());
         let chunk = &mut self.chunks[at];
