@@ -271,36 +271,37 @@ impl Book {
     }
 
     fn grow_trees(&mut self) {
-        let Records { dictionary, partners, employees, units, .. } = &mut self.records;
+        let Records { dictionary, partners, employees, units, .. } = &self.records;
         let places = partners.chains().map(|(id, chain)| Sent {
             id: id.as_str(),
             parent: chain.last_present().and_then(|partner| partner.parent.as_ref()).map(Id::as_str),
             merged_into: merged_into(chain, |partner| partner.merged_into.as_ref()).map(Id::as_str),
         });
-        self.partner_trees = Trees::grow(&mut dictionary.partners, places);
+        self.partner_trees = Trees::grow(&dictionary.partners, places);
         let places = employees.chains().map(|(id, chain)| Sent {
             id: id.as_str(),
             parent: None,
             merged_into: merged_into(chain, |employee| employee.merged_into.as_ref()).map(Id::as_str),
         });
-        self.employee_trees = Trees::grow(&mut dictionary.employees, places);
+        self.employee_trees = Trees::grow(&dictionary.employees, places);
         let places = units.chains().map(|(id, chain)| Sent {
             id: id.as_str(),
             parent: chain.last_present().and_then(|unit| unit.parent.as_ref()).map(Id::as_str),
             merged_into: None,
         });
-        self.unit_trees = Trees::grow(&mut dictionary.units, places);
+        self.unit_trees = Trees::grow(&dictionary.units, places);
 
         self.unit_of = vec![None; dictionary.employees.len()];
         for (id, chain) in employees.chains() {
             let unit = chain.last_present().and_then(|employee| employee.unit.as_ref());
-            let employee = dictionary.employees.intern(id.as_str());
-            self.unit_of[employee.index()] = unit.map(|unit| dictionary.units.intern(unit.as_str()));
+            let employee =
+                dictionary.employees.get(id.as_str()).expect("an employee is numbered as it comes");
+            self.unit_of[employee.index()] = unit.and_then(|unit| dictionary.units.get(unit.as_str()));
         }
     }
 
     /// Whose rows a question about a subject folds. None for a subject that was never sent and that no
-    /// deal names.
+    /// partner, employee, unit or deal names.
     pub fn select(&self, subject: &Subject) -> Option<Selection> {
         let dictionary = &self.records.dictionary;
         match subject {

@@ -14,7 +14,9 @@ use super::names::{Names, Ref};
 use crate::domain::amount::{Amount, BasisPoints, Currency, Money};
 use crate::domain::calendar::{Date, Instant};
 use crate::domain::ids::{Id, Term, kind};
-use crate::domain::record::{Credit, Credits, Deal, DealStatus, Expiry, Labels, Role, State, canonical};
+use crate::domain::record::{
+    Credit, Credits, Deal, DealStatus, Expiry, Labels, Record, Role, State, canonical,
+};
 
 /// Marks the numbers of terms: stages, products, regions, labels.
 #[derive(Debug)]
@@ -37,6 +39,46 @@ pub struct Dictionary {
     pub leads: Names<kind::Lead>,
     pub channels: Names<kind::Channel>,
     pub terms: Names<TermKind>,
+}
+
+// === impl Dictionary ===
+
+impl Dictionary {
+    /// Numbers the subjects that a version of a partner, employee or unit names, current or not: who has a
+    /// number follows from the set of versions, not from their order.
+    pub fn note_subjects(&mut self, record: &Record) {
+        fn note<'a, K: 'a>(names: &mut Names<K>, ids: impl IntoIterator<Item = &'a Id<K>>) {
+            for id in ids {
+                names.intern(id.as_str());
+            }
+        }
+        match record {
+            Record::Partner(id, state) => {
+                note(&mut self.partners, [id]);
+                match state {
+                    State::Deleted(merged_into) => note(&mut self.partners, merged_into),
+                    State::Present(partner) => {
+                        note(&mut self.partners, partner.parent.iter().chain(&partner.merged_into));
+                    }
+                }
+            }
+            Record::Employee(id, state) => {
+                note(&mut self.employees, [id]);
+                match state {
+                    State::Deleted(merged_into) => note(&mut self.employees, merged_into),
+                    State::Present(employee) => {
+                        note(&mut self.employees, &employee.merged_into);
+                        note(&mut self.units, &employee.unit);
+                    }
+                }
+            }
+            Record::Unit(id, state) => {
+                note(&mut self.units, [id]);
+                note(&mut self.units, state.present().and_then(|unit| unit.parent.as_ref()));
+            }
+            _ => {}
+        }
+    }
 }
 
 /// A deal with its names as numbers: [`Deal`] field by field.

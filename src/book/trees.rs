@@ -51,8 +51,9 @@ impl<K> Default for Trees<K> {
 }
 
 impl<K> Trees<K> {
-    /// The trees of the subjects that were sent; those that they name get a number too.
-    pub fn grow<'a>(names: &mut Names<K>, sent: impl Iterator<Item = Sent<'a>>) -> Self {
+    /// The trees of the subjects that were sent. They and those that they name have numbers.
+    pub fn grow<'a>(names: &Names<K>, sent: impl Iterator<Item = Sent<'a>>) -> Self {
+        let number = |id| names.get(id).expect("whom a version names was numbered as it came");
         let mut places = Vec::new();
         let mut put = |at: Ref<K>, place: Place<K>| {
             if places.len() <= at.index() {
@@ -61,10 +62,8 @@ impl<K> Trees<K> {
             places[at.index()] = place;
         };
         for subject in sent {
-            let at = names.intern(subject.id);
-            let parent = subject.parent.map(|id| names.intern(id));
-            let merged_into = subject.merged_into.map(|id| names.intern(id));
-            put(at, Place { known: true, parent, merged_into });
+            let (parent, merged_into) = (subject.parent.map(number), subject.merged_into.map(number));
+            put(number(subject.id), Place { known: true, parent, merged_into });
         }
         places.resize_with(names.len(), Place::unknown);
         Self::new(&places)
