@@ -1,15 +1,16 @@
-//! The one pure function from a deal to what it adds to the book's sums.
+//! The pure functions from a deal, and from a lead with its deals, to what they add to the pages.
 //!
-//! Incremental and from nothing alike call it: a changed deal is its old contribution taken out and its
-//! new one put in.
+//! Incremental and from nothing alike call them: a changed record is its old contribution taken out and
+//! its new one put in.
 
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
-use super::packed::{EmployeeRef, PackedDeal, PartnerRef, UnitRef};
-use crate::domain::amount::{Amount, BasisPoints, Currency};
+use super::entry::{Entry, Event, Outcome, ProspectOutcome, RegionSource, Share, Traits, Value};
+use super::packed::{ChannelRef, DealRef, LeadRef, PackedDeal, PackedLead};
+use crate::domain::amount::{BasisPoints, Money};
 use crate::domain::calendar::Date;
 use crate::domain::exchange::Rates;
-use crate::domain::record::{DealStatus, Expiry, Role, Settings, split};
+use crate::domain::record::{DealStatus, Expiry, LeadOutcome, Role, Settings};
 
 /// What contributions are told under.
 #[derive(Clone, Debug, Default)]
@@ -19,104 +20,155 @@ pub struct Ground {
     pub rates: Rates,
 }
 
-/// How a deal ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    Won,
-    Lost,
-    /// Lost, and the competitor is known.
-    LostToCompetitor,
-    Expired,
-}
+pub type Entries = SmallVec<[Entry; 2]>;
 
-/// The end of a deal: what it contributes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ended {
-    pub on: Date,
-    pub outcome: Outcome,
-    pub owner: Option<EmployeeRef>,
-    /// The unit that the deal was sent with.
-    pub unit: Option<UnitRef>,
-    pub value: Value,
-    /// What each partner sourced, None being the uncredited rest; at least one part. In the order of the
-    /// partners' numbers, the rest first.
-    pub parts: SmallVec<[Part; 1]>,
-}
-
-/// What a deal is worth.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Value {
-    /// The host sent no amount.
-    Unknown,
-    /// An amount in a currency that has no rate on that day, or whose conversion is out of range.
-    Unconverted(Currency),
-    /// An amount in the reporting currency.
-    Own(Amount),
-    /// An amount converted into it.
-    Converted { amount: Amount, from: Currency, oldest_rate_on: Date },
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Part {
-    pub partner: Option<PartnerRef>,
-    /// The part of the deal's amount, where that is known.
-    pub amount: Option<Amount>,
-}
-
-// === impl Value ===
-
-impl Value {
-    pub fn amount(&self) -> Option<Amount> {
-        match *self {
-            Self::Own(amount) | Self::Converted { amount, .. } => Some(amount),
-            Self::Unknown | Self::Unconverted(_) => None,
-        }
-    }
-
-    /// The currency from which the amount was, or would have to be, converted.
-    pub fn foreign_currency(&self) -> Option<Currency> {
-        match *self {
-            Self::Unconverted(from) | Self::Converted { from, .. } => Some(from),
-            Self::Unknown | Self::Own(_) => None,
-        }
-    }
-}
-
-/// What a deal contributes: its end, if it has one.
-pub fn contribute(deal: &PackedDeal, ground: &Ground) -> Option<Ended> {
-    let settings = ground.settings.as_ref()?;
-    let (on, outcome) = end_of(deal, settings)?;
-    let value = value_on(deal, on, settings, &ground.rates);
-    Some(Ended {
+/// What a deal adds: its opening and its end. A deal without an end has one on [`Date::NEVER`].
+///
+/// `lead` is the deal's lead, if that is known: a deal without one is a prospect by itself, and one
+/// without a channel has its lead's.
+pub fn deal_entries(number: DealRef, deal: &PackedDeal, lead: Option<&PackedLead>, ground: &Ground) -> Entries {
+    let Some(settings) = &ground.settings else { return Entries::new() };
+    let (opened_on, ended_on, outcome) = life_of(deal, settings);
+    let channel = deal.channel.or_else(|| lead.and_then(|lead| lead.channel));
+    let entry = |event, on, other_on, value| Entry {
+        event,
+        of: number.number(),
         on,
-        outcome,
-        owner: deal.owner,
-        unit: deal.unit,
+        other_on,
         value,
-        parts: parts_of(deal, value.amount()),
-    })
-}
-
-/// The date and manner of a deal's end (docs/kpis.md §2, "One end").
-fn end_of(deal: &PackedDeal, settings: &Settings) -> Option<(Date, Outcome)> {
-    let lost = if deal.competitor.is_some() { Outcome::LostToCompetitor } else { Outcome::Lost };
-    match deal.status {
-        DealStatus::Won(at) => return Some((settings.zone.local_date(at), Outcome::Won)),
-        DealStatus::Lost(at) => return Some((settings.zone.local_date(at), lost)),
-        DealStatus::Open => {}
-    }
-    let opened_on = settings.zone.local_date(deal.opened_at);
-    let expired_on = match deal.expiry {
-        Some(Expiry::Never) => return None,
-        Some(Expiry::At(at)) => settings.zone.local_date(at).max(opened_on),
-        None => opened_on.plus_days(i32::from(settings.time_limit_days?)),
+        is_prospect: lead.is_none(),
+        traits: Traits {
+            owner: deal.owner,
+            unit: deal.unit,
+            product: deal.product,
+            channel,
+            region: RegionSource {
+                lead_partner: None,
+                own: deal.region,
+                credited_partner: deal.greatest_credit(),
+            },
+        },
+        labels: deal.labels.clone(),
+        shares: shares_of(deal),
     };
-    (expired_on <= Date::LAST).then_some((expired_on, Outcome::Expired))
+    let value = |on| value_on(deal.amount, on, settings, &ground.rates);
+    let end = if outcome == Outcome::Open { Value::Unknown } else { value(ended_on) };
+    smallvec![
+        entry(Event::DealOpened(outcome), opened_on, ended_on, value(opened_on)),
+        entry(Event::DealEnded(outcome), ended_on, opened_on, end),
+    ]
 }
 
-/// The amount as it counts on `on`: exchange policy `AT_CLOSE`.
-fn value_on(deal: &PackedDeal, on: Date, settings: &Settings, rates: &Rates) -> Value {
-    let Some(money) = deal.amount else { return Value::Unknown };
+/// What a lead adds: its creation, its decision, and the outcome of the prospect that it is.
+///
+/// `deals` are those that name it.
+pub fn lead_entries(
+    number: LeadRef,
+    lead: &PackedLead,
+    deals: &[(DealRef, &str, PackedDeal)],
+    ground: &Ground,
+) -> Entries {
+    let Some(settings) = &ground.settings else { return Entries::new() };
+    let date = |at| settings.zone.local_date(at);
+    let created_on = date(lead.created_at);
+    let (outcome, ended_on) = prospect_of(lead, deals, settings);
+
+    // Whatever the lead leaves empty is its first deal's.
+    let first = deals.iter().min_by_key(|(_, id, deal)| (life_of(deal, settings).0, *id)).map(|(.., deal)| deal);
+    let region = RegionSource {
+        lead_partner: lead.partner.filter(|_| lead.region.is_none()),
+        own: lead.region.or_else(|| first.and_then(|deal| deal.region)),
+        credited_partner: first.filter(|_| lead.region.is_none()).and_then(PackedDeal::greatest_credit),
+    };
+    let desk_of_first = first.filter(|_| lead.owner.is_none());
+    let channel: Option<ChannelRef> = lead.channel.or_else(|| first.and_then(|deal| deal.channel));
+    let shares: SmallVec<[Share; 1]> = match (lead.partner, first) {
+        (None, Some(deal)) => shares_of(deal),
+        (slot, _) => smallvec![Share { slot, role: Role::Sourced, bps: BasisPoints::WHOLE }],
+    };
+    let entry = |event, on| Entry {
+        event,
+        of: number.number(),
+        on,
+        other_on: ended_on,
+        value: Value::Unknown,
+        is_prospect: true,
+        traits: Traits {
+            owner: lead.owner.or_else(|| desk_of_first.and_then(|deal| deal.owner)),
+            unit: desk_of_first.and_then(|deal| deal.unit),
+            product: None,
+            channel,
+            region,
+        },
+        labels: SmallVec::new(),
+        shares: shares.clone(),
+    };
+    let mut entries: Entries = smallvec![entry(Event::LeadCreated(outcome), created_on)];
+    match lead.outcome {
+        LeadOutcome::Open => {}
+        LeadOutcome::Converted(at) => entries.push(entry(Event::LeadConverted, date(at))),
+        LeadOutcome::Disqualified(at) => entries.push(entry(Event::LeadDisqualified, date(at))),
+    }
+    if outcome != ProspectOutcome::Unresolved {
+        entries.push(entry(Event::ProspectEnded(outcome), ended_on));
+    }
+    entries
+}
+
+/// The outcome of a prospect and its date (docs/kpis.md §6, 5).
+fn prospect_of(
+    lead: &PackedLead,
+    deals: &[(DealRef, &str, PackedDeal)],
+    settings: &Settings,
+) -> (ProspectOutcome, Date) {
+    let lives = || deals.iter().map(|(.., deal)| life_of(deal, settings));
+    let won = lives().filter(|(.., outcome)| *outcome == Outcome::Won).map(|(_, ended_on, _)| ended_on).min();
+    if let Some(first_won_on) = won {
+        return (ProspectOutcome::Purchased, first_won_on);
+    }
+    let disqualified_on = match lead.outcome {
+        LeadOutcome::Disqualified(at) => Some(settings.zone.local_date(at)),
+        LeadOutcome::Open | LeadOutcome::Converted(_) => None,
+    };
+    let last_end = lives().map(|(_, ended_on, _)| ended_on).chain(disqualified_on).max();
+    match last_end {
+        Some(on) if on != Date::NEVER => (ProspectOutcome::Lost, on),
+        _ => (ProspectOutcome::Unresolved, Date::NEVER),
+    }
+}
+
+/// When a deal was opened and ended, and how (docs/kpis.md §2, "One end").
+pub fn life_of(deal: &PackedDeal, settings: &Settings) -> (Date, Date, Outcome) {
+    let opened_on = settings.zone.local_date(deal.opened_at);
+    let lost = if deal.competitor.is_some() { Outcome::LostToCompetitor } else { Outcome::Lost };
+    let closed = match deal.status {
+        DealStatus::Won(at) => Some((at, Outcome::Won)),
+        DealStatus::Lost(at) => Some((at, lost)),
+        DealStatus::Open => None,
+    };
+    if let Some((at, outcome)) = closed {
+        let closed_on = settings.zone.local_date(at);
+        return (opened_on.min(closed_on), closed_on, outcome);
+    }
+    match expiry_of(deal, opened_on, settings) {
+        Date::NEVER => (opened_on, Date::NEVER, Outcome::Open),
+        expired_on => (opened_on, expired_on, Outcome::Expired),
+    }
+}
+
+/// The date on which a deal expires, whatever its status; [`Date::NEVER`] without a limit.
+pub fn expiry_of(deal: &PackedDeal, opened_on: Date, settings: &Settings) -> Date {
+    let expired_on = match (deal.expiry, settings.time_limit_days) {
+        (Some(Expiry::At(at)), _) => settings.zone.local_date(at).max(opened_on),
+        (None, Some(days)) => opened_on.plus_days(i32::from(days)),
+        (Some(Expiry::Never), _) | (None, None) => Date::NEVER,
+    };
+    if expired_on <= Date::LAST { expired_on } else { Date::NEVER }
+}
+
+/// An amount as it counts at the rates of `on`.
+pub fn value_on(amount: Option<Money>, on: Date, settings: &Settings, rates: &Rates) -> Value {
+    let Some(money) = amount else { return Value::Unknown };
     let (from, to) = (money.currency, settings.reporting_currency);
     if from == to {
         return Value::Own(money.amount);
@@ -128,175 +180,28 @@ fn value_on(deal: &PackedDeal, on: Date, settings: &Settings, rates: &Rates) -> 
     converted.unwrap_or(Value::Unconverted(from))
 }
 
-/// Who sourced how much of it (docs/kpis.md §1, "Credit").
-fn parts_of(deal: &PackedDeal, amount: Option<Amount>) -> SmallVec<[Part; 1]> {
-    let sourced = || deal.credits.iter().filter(|credit| credit.role == Role::Sourced);
-    let given: u16 = sourced().filter_map(|credit| credit.share).map(BasisPoints::get).sum();
-    let left = BasisPoints::try_new(i64::from(BasisPoints::WHOLE.get() - given))
-        .expect("shares of a role are at most the whole");
-    let shares: SmallVec<[BasisPoints; 4]> = sourced().map(|credit| credit.share.unwrap_or(left)).collect();
-    let amounts = amount.map(|whole| (whole, split(whole, &shares)));
-    let mut parts: SmallVec<[Part; 1]> = sourced()
-        .enumerate()
-        .map(|(at, credit)| Part {
-            partner: Some(credit.partner),
-            amount: amounts.as_ref().map(|(_, parts)| parts[at]),
+/// Who has how much of it (docs/kpis.md §1, "Credit"): the credits, and what is left uncredited of what
+/// was sourced.
+fn shares_of(deal: &PackedDeal) -> SmallVec<[Share; 1]> {
+    let of_role = |role| deal.credits.iter().filter(move |credit| credit.role == role);
+    let given = |role| of_role(role).filter_map(|credit| credit.share).map(BasisPoints::get).sum::<u16>();
+    let left = |role| {
+        BasisPoints::try_new(i64::from(BasisPoints::WHOLE.get() - given(role)))
+            .expect("shares of a role are at most the whole")
+    };
+    let mut shares: SmallVec<[Share; 1]> = deal
+        .credits
+        .iter()
+        .map(|credit| Share {
+            slot: Some(credit.partner),
+            role: credit.role,
+            bps: credit.share.unwrap_or_else(|| left(credit.role)),
         })
         .collect();
-    let credited: u16 = shares.iter().map(|share| share.get()).sum();
-    if credited < BasisPoints::WHOLE.get() {
-        let rest = amounts.map(|(whole, parts)| {
-            let rest_e4 = whole.e4() - parts.iter().map(|part| part.e4()).sum::<i64>();
-            Amount::try_from_e4(rest_e4).expect("parts never exceed the whole")
-        });
-        parts.push(Part { partner: None, amount: rest });
+    let is_left = of_role(Role::Sourced).all(|credit| credit.share.is_some());
+    let rest = left(Role::Sourced);
+    if is_left && rest.get() > 0 {
+        shares.push(Share { slot: None, role: Role::Sourced, bps: rest });
     }
-    parts.sort_unstable_by_key(|part| part.partner);
-    parts
-}
-
-#[cfg(test)]
-mod tests {
-    use smallvec::smallvec;
-
-    use super::*;
-    use crate::book::packed::PackedCredit;
-    use crate::domain::amount::Money;
-    use crate::domain::calendar::{Instant, Zone, date};
-    use crate::domain::exchange::{Rate, RateKey};
-    use crate::domain::record::{Thresholds, WeekStart};
-
-    fn at(day: &str) -> Instant {
-        // Noon in Dhaka.
-        Instant::try_new(i64::from(date(day).day_number()) * 86_400 + 6 * 3_600, 0).unwrap()
-    }
-
-    fn money(amount_e4: i64, currency: &str) -> Money {
-        Money {
-            amount: Amount::try_from_e4(amount_e4).unwrap(),
-            currency: Currency::try_new(currency).unwrap(),
-        }
-    }
-
-    fn ground(time_limit_days: Option<u16>) -> Ground {
-        let settings = Settings {
-            reporting_currency: Currency::try_new("USD").unwrap(),
-            zone: Zone::try_new("Asia/Dhaka").unwrap(),
-            fiscal_year_start_month: 1,
-            week_start: WeekStart(chrono::Weekday::Mon),
-            time_limit_days,
-            stage_probabilities: Default::default(),
-            thresholds: Thresholds::default(),
-        };
-        Ground { settings: Some(settings), rates: Rates::default() }
-    }
-
-    fn deal(status: DealStatus) -> PackedDeal {
-        PackedDeal {
-            opened_at: at("2024-02-20"),
-            amount: Some(money(200_0000, "USD")),
-            stage: None,
-            probability: None,
-            expected_close: None,
-            expiry: None,
-            status,
-            lost_reason: None,
-            competitor: None,
-            owner: None,
-            unit: None,
-            credits: smallvec![],
-            lead: None,
-            channel: None,
-            product: None,
-            region: None,
-            labels: smallvec![],
-        }
-    }
-
-    #[test]
-    fn ends_by_hand() {
-        let open = || deal(DealStatus::Open);
-        let expires = |expiry| PackedDeal { expiry: Some(expiry), ..open() };
-        let competitor = |status| PackedDeal { competitor: Some(Ref::new(0)), ..deal(status) };
-        use crate::book::names::Ref;
-        for (deal, limit, expected) in [
-            (open(), None, None),
-            (open(), Some(10), Some(("2024-03-01", Outcome::Expired))), // over the leap day
-            (expires(Expiry::At(at("2024-03-15"))), Some(10), Some(("2024-03-15", Outcome::Expired))),
-            (expires(Expiry::Never), Some(10), None),
-            (expires(Expiry::At(at("2024-01-01"))), None, Some(("2024-02-20", Outcome::Expired))), // mended
-            (deal(DealStatus::Won(at("2024-03-05"))), Some(1), Some(("2024-03-05", Outcome::Won))),
-            (deal(DealStatus::Lost(at("2024-03-05"))), None, Some(("2024-03-05", Outcome::Lost))),
-            (
-                competitor(DealStatus::Lost(at("2024-03-05"))),
-                None,
-                Some(("2024-03-05", Outcome::LostToCompetitor)),
-            ),
-            (competitor(DealStatus::Won(at("2024-03-05"))), None, Some(("2024-03-05", Outcome::Won))),
-            (deal(DealStatus::Won(at("2023-03-05"))), None, Some(("2023-03-05", Outcome::Won))), // before its opening
-        ] {
-            let ended = contribute(&deal, &ground(limit)).map(|ended| (ended.on, ended.outcome));
-            assert_eq!(ended, expected.map(|(on, outcome)| (date(on), outcome)), "{deal:?}");
-        }
-        assert_eq!(contribute(&deal(DealStatus::Won(at("2024-03-05"))), &Ground::default()), None);
-    }
-
-    #[test]
-    fn values_by_hand() {
-        let mut ground = ground(None);
-        let key = |on| RateKey {
-            from: Currency::try_new("EUR").unwrap(),
-            to: Currency::try_new("USD").unwrap(),
-            on: date(on),
-        };
-        ground.rates.set(key("2024-03-01"), Some(Rate::parse("1.1").unwrap()));
-        ground.rates.set(key("2024-03-10"), Some(Rate::parse("1.2").unwrap()));
-        let euro = Currency::try_new("EUR").unwrap();
-        let converted = |amount_e4, on| Value::Converted {
-            amount: Amount::try_from_e4(amount_e4).unwrap(),
-            from: euro,
-            oldest_rate_on: date(on),
-        };
-        for (amount, closed, expected) in [
-            (None, "2024-03-05", Value::Unknown),
-            (Some(money(5, "USD")), "2024-03-05", Value::Own(Amount::try_from_e4(5).unwrap())),
-            (Some(money(100_0000, "EUR")), "2024-03-05", converted(110_0000, "2024-03-01")),
-            (Some(money(100_0000, "EUR")), "2024-03-10", converted(120_0000, "2024-03-10")),
-            (Some(money(100_0000, "EUR")), "2024-02-29", Value::Unconverted(euro)),
-        ] {
-            let deal = PackedDeal { amount, ..deal(DealStatus::Won(at(closed))) };
-            assert_eq!(contribute(&deal, &ground).unwrap().value, expected, "{amount:?} {closed}");
-        }
-    }
-
-    #[test]
-    fn parts_by_hand() {
-        use crate::book::names::Ref;
-        let credit = |role, partner, share: Option<i64>| PackedCredit {
-            role,
-            partner: Ref::new(partner),
-            share: share.map(|bps| BasisPoints::try_new(bps).unwrap()),
-        };
-        use Role::{Influenced, Sourced};
-        for (credits, expected) in [
-            (vec![], vec![(None, 200_0000)]),
-            (vec![credit(Sourced, 7, None)], vec![(Some(7), 200_0000)]),
-            (vec![credit(Sourced, 7, Some(2_500))], vec![(None, 150_0000), (Some(7), 50_0000)]),
-            (
-                vec![credit(Sourced, 9, Some(6_000)), credit(Sourced, 7, None)],
-                vec![(Some(7), 80_0000), (Some(9), 120_0000)],
-            ),
-            (vec![credit(Influenced, 7, None)], vec![(None, 200_0000)]), // no one sourced it
-            (
-                vec![credit(Sourced, 7, Some(10_000)), credit(Sourced, 8, None)],
-                vec![(Some(7), 200_0000), (Some(8), 0)],
-            ),
-        ] {
-            let deal = PackedDeal { credits: credits.into(), ..deal(DealStatus::Won(at("2024-03-05"))) };
-            let parts = contribute(&deal, &ground(None)).unwrap().parts;
-            let found: Vec<_> =
-                parts.iter().map(|part| (part.partner.map(Ref::number), part.amount.unwrap().e4())).collect();
-            assert_eq!(found, expected);
-        }
-    }
+    shares
 }

@@ -9,36 +9,42 @@
 //! 3. Every window equals a scan of all deals.
 //! 4. A reader sees whole batches: one revision.
 
+mod ask;
 mod chain;
 mod contribute;
-mod desks;
+mod entry;
+mod many;
 mod names;
 mod packed;
 mod page;
 mod pages;
+mod pools;
 mod records;
+mod scope;
 mod trees;
 
 use std::collections::{BTreeMap, HashMap};
 
 use minicbor::Encode;
+use smallvec::SmallVec;
 
 use self::chain::{Chain, Kept, Placed};
-use self::contribute::{Ended, Ground, contribute};
-use self::desks::{Desk, Desks};
-use self::names::Names;
-use self::packed::{DealRef, UnitRef};
+use self::contribute::{Entries, Ground, deal_entries, lead_entries};
+use self::entry::Entry;
+use self::packed::{DealRef, LeadRef, PackedDeal, UnitRef};
 use self::pages::Pages;
+use self::pools::{Desk, Pools};
 use self::records::Records;
 use self::trees::{Sent, Trees};
-use crate::domain::calendar::{DateRange, Instant};
+use crate::domain::calendar::Instant;
 use crate::domain::exchange::{Rate, RateKey};
 use crate::domain::ids::{Id, kind};
 use crate::domain::record::{Record, Settings, State, Version, canonical};
-use crate::domain::subject::{Subject, SubjectKind};
 
-pub use self::pages::{Fold, Selection};
+pub use self::entry::Roles;
+pub use self::pages::Fold;
 pub use self::records::{Cursor, StoredVersion};
+pub use self::scope::Scope;
 
 /// More deals than this are told anew aside, while readers keep the old pages.
 const RETOLD_IN_PLACE_MAX: usize = 50_000;
@@ -59,8 +65,10 @@ pub struct Book {
     revision: u64,
     records: Records,
     ground: Ground,
-    desks: Desks,
+    pools: Pools,
     pages: Pages,
+    /// The deals whose current version names a lead.
+    deals_of_leads: HashMap<LeadRef, SmallVec<[DealRef; 1]>>,
     partner_trees: Trees<kind::Partner>,
     employee_trees: Trees<kind::Employee>,
     unit_trees: Trees<kind::Unit>,
@@ -77,7 +85,7 @@ enum Retell {
     /// They change; of the deals that the batch doesn't bring, these are told otherwise.
     Deals(Ground, Vec<DealRef>),
     /// They change, and all that is in the book has been told anew.
-    Pages(Ground, Pages, Desks),
+    Pages(Ground, Pages, Pools),
 }
 
 // === impl Book ===
@@ -120,24 +128,23 @@ impl Book {
         self.revision = batch.revision;
         let arrival = self.records.arrivals.note(batch.revision, batch.received_time);
 
-        let (mut retold, mut ground) = (Vec::new(), None);
+        let (mut deals, mut ground) = (Vec::new(), None);
         match prepared.0 {
             Retell::Nothing => {}
-            Retell::Deals(new_ground, deals) => (retold, ground) = (deals, Some(new_ground)),
-            Retell::Pages(new_ground, pages, desks) => {
-                (self.ground, self.pages, self.desks) = (new_ground, pages, desks);
+            Retell::Deals(new_ground, retold) => (deals, ground) = (retold, Some(new_ground)),
+            Retell::Pages(new_ground, pages, pools) => {
+                (self.ground, self.pages, self.pools) = (new_ground, pages, pools);
             }
         }
-        // Each deal is told anew once, however many of its versions the batch has.
-        for version in &batch.versions {
-            if let Record::Deal(id, _) = &version.record {
-                retold.push(self.records.deal_ref(id));
-            }
-        }
-        retold.sort_unstable();
-        retold.dedup();
-        let before: Vec<Option<Ended>> = retold.iter().map(|&deal| self.contribution(deal)).collect();
+        // Each deal and lead is told anew once, however many of its versions the batch has.
+        let (brought, leads) = self.touched_by(&batch.versions);
+        deals.extend(&brought);
+        deals.sort_unstable();
+        deals.dedup();
+        let deals_before: Vec<Entries> = deals.iter().map(|&deal| self.entries_of_deal(deal)).collect();
+        let leads_before: Vec<Entries> = leads.iter().map(|&lead| self.entries_of_lead(lead)).collect();
 
+        let named_before: Vec<Option<LeadRef>> = brought.iter().map(|&deal| self.lead_of(deal)).collect();
         let mut trees_change = false;
         for version in batch.versions {
             let in_trees =
@@ -148,15 +155,49 @@ impl Book {
         if let Some(ground) = ground {
             self.ground = ground;
         }
-        for (&deal, before) in retold.iter().zip(before) {
-            let after = self.contribution(deal);
-            if before != after {
-                self.replace(deal, before, after);
-            }
+        for (&deal, before) in brought.iter().zip(named_before) {
+            self.move_to_lead(deal, before, self.lead_of(deal));
+        }
+
+        for (&deal, before) in deals.iter().zip(&deals_before) {
+            let after = self.entries_of_deal(deal);
+            self.replace(before, &after);
+        }
+        for (&lead, before) in leads.iter().zip(&leads_before) {
+            let after = self.entries_of_lead(lead);
+            self.replace(before, &after);
         }
         if trees_change {
             self.grow_trees();
         }
+    }
+
+    /// The deals whose entries a batch may change, and the leads: those that it brings, the leads that its
+    /// deals name or named, and the deals of its leads.
+    fn touched_by(&mut self, versions: &[Version]) -> (Vec<DealRef>, Vec<LeadRef>) {
+        let (mut deals, mut leads) = (Vec::new(), Vec::new());
+        for version in versions {
+            match &version.record {
+                Record::Deal(id, state) => {
+                    let deal = self.records.dictionary.deals.intern(id.as_str());
+                    deals.push(deal);
+                    leads.extend(self.lead_of(deal));
+                    let named = state.present().and_then(|content| content.lead.as_ref());
+                    leads.extend(named.map(|lead| self.records.dictionary.leads.intern(lead.as_str())));
+                }
+                Record::Lead(id, _) => {
+                    let lead = self.records.dictionary.leads.intern(id.as_str());
+                    leads.push(lead);
+                    deals.extend(self.deals_of_leads.get(&lead).into_iter().flatten());
+                }
+                _ => {}
+            }
+        }
+        leads.sort_unstable();
+        leads.dedup();
+        deals.sort_unstable();
+        deals.dedup();
+        (deals, leads)
     }
 
     /// Builds a book from a snapshot: all versions with the batches that brought them first, which are
@@ -182,39 +223,86 @@ impl Book {
         for (key, chain) in book.records.rates.chains() {
             ground.rates.set(*key, current_rate(chain));
         }
-        if let Retell::Pages(ground, pages, desks) = book.tell_aside(ground) {
-            (book.ground, book.pages, book.desks) = (ground, pages, desks);
+        for deal in book.records.dictionary.deals.refs() {
+            book.move_to_lead(deal, None, book.lead_of(deal));
+        }
+        if let Retell::Pages(ground, pages, pools) = book.tell_aside(ground) {
+            (book.ground, book.pages, book.pools) = (ground, pages, pools);
         }
         book.grow_trees();
         book
     }
 
-    fn contribution(&self, deal: DealRef) -> Option<Ended> {
-        contribute(&self.records.current_deal(deal)?, &self.ground)
+    /// What a deal's current version names as its lead.
+    fn lead_of(&self, deal: DealRef) -> Option<LeadRef> {
+        self.records.deals.current(deal)?.lead
     }
 
-    fn replace(&mut self, deal: DealRef, before: Option<Ended>, after: Option<Ended>) {
-        if let Some(before) = before {
-            let desk = self.desks.intern(desk_of(&before));
-            self.pages.remove(deal, desk, &before);
+    fn move_to_lead(&mut self, deal: DealRef, from: Option<LeadRef>, to: Option<LeadRef>) {
+        if from == to {
+            return;
         }
-        if let Some(after) = after {
-            let desk = self.desks.intern(desk_of(&after));
-            self.pages.insert(deal, desk, &after);
+        if let Some(deals) = from.and_then(|from| self.deals_of_leads.get_mut(&from)) {
+            deals.retain(|known| *known != deal);
+        }
+        if let Some(to) = to {
+            self.deals_of_leads.entry(to).or_default().push(deal);
         }
     }
 
-    /// All deals of the book as they are told under `ground`.
+    fn entries_of_deal(&self, deal: DealRef) -> Entries {
+        self.deal_told_under(deal, &self.ground)
+    }
+
+    fn entries_of_lead(&self, lead: LeadRef) -> Entries {
+        self.lead_told_under(lead, &self.ground)
+    }
+
+    fn deal_told_under(&self, number: DealRef, ground: &Ground) -> Entries {
+        let Some(deal) = self.records.deals.current(number) else { return Entries::new() };
+        let lead = deal.lead.and_then(|lead| self.records.leads.current(lead));
+        deal_entries(number, &deal, lead.as_ref(), ground)
+    }
+
+    fn lead_told_under(&self, number: LeadRef, ground: &Ground) -> Entries {
+        let Some(lead) = self.records.leads.current(number) else { return Entries::new() };
+        let deals: Vec<(DealRef, &str, PackedDeal)> = self
+            .deals_of_leads
+            .get(&number)
+            .into_iter()
+            .flatten()
+            .filter_map(|&deal| {
+                let content = self.records.deals.current(deal)?;
+                Some((deal, self.records.dictionary.deals.name(deal), content))
+            })
+            .collect();
+        lead_entries(number, &lead, &deals, ground)
+    }
+
+    /// Takes out what was and puts in what is; what stays is left alone.
+    fn replace(&mut self, before: &[Entry], after: &[Entry]) {
+        for entry in before.iter().filter(|entry| !after.contains(entry)) {
+            let desk = self.pools.desks.intern(&desk_of(entry));
+            let labels = self.pools.label_sets.intern(&entry.labels);
+            self.pages.remove(desk, labels, entry);
+        }
+        for entry in after.iter().filter(|entry| !before.contains(entry)) {
+            put(&mut self.pages, &mut self.pools, entry);
+        }
+    }
+
+    /// All of the book as it is told under `ground`.
     fn tell_aside(&self, ground: Ground) -> Retell {
-        let (mut pages, mut desks) = (Pages::default(), self.desks.clone());
-        for deal in self.records.deals() {
-            let told = self.records.current_deal(deal).and_then(|current| contribute(&current, &ground));
-            if let Some(ended) = told {
-                let desk = desks.intern(desk_of(&ended));
-                pages.insert(deal, desk, &ended);
-            }
+        let (mut pages, mut pools) = (Pages::default(), self.pools.clone());
+        for deal in self.records.dictionary.deals.refs() {
+            let told = self.deal_told_under(deal, &ground);
+            told.iter().for_each(|entry| put(&mut pages, &mut pools, entry));
         }
-        Retell::Pages(ground, pages, desks)
+        for lead in self.records.dictionary.leads.refs() {
+            let told = self.lead_told_under(lead, &ground);
+            told.iter().for_each(|entry| put(&mut pages, &mut pools, entry));
+        }
+        Retell::Pages(ground, pages, pools)
     }
 
     /// Settings and rates as the batch leaves them. None where it doesn't change them.
@@ -267,7 +355,7 @@ impl Book {
             })
         };
         let foreign = self.pages.foreign_deals(from);
-        foreign.filter(|&(_, currency, on)| is_retold(currency, on)).map(|(deal, ..)| deal).collect()
+        foreign.filter(|&(_, currency, on)| is_retold(currency, on)).map(|(deal, ..)| DealRef::new(deal)).collect()
     }
 
     fn grow_trees(&mut self) {
@@ -299,108 +387,16 @@ impl Book {
             self.unit_of[employee.index()] = unit.and_then(|unit| dictionary.units.get(unit.as_str()));
         }
     }
-
-    /// Whose rows a question about a subject folds. None for a subject that was never sent and that no
-    /// partner, employee, unit or deal names.
-    pub fn select(&self, subject: &Subject) -> Option<Selection> {
-        let dictionary = &self.records.dictionary;
-        match subject {
-            Subject::Tenant => Some(Selection::Tenant),
-            Subject::Partner { partner, include_sub_partners } => {
-                let partner = dictionary.partners.get(partner.as_str())?;
-                Some(Selection::Partners(self.partner_trees.members(partner, *include_sub_partners)))
-            }
-            Subject::Employee(employee) => {
-                let employee = dictionary.employees.get(employee.as_str())?;
-                let owners = self.employee_trees.members(employee, false);
-                let is_theirs = |desk: &Desk| desk.owner.is_some_and(|o| owners.binary_search(&o).is_ok());
-                Some(Selection::Desks(self.desks.those(is_theirs)))
-            }
-            Subject::Unit(unit) => {
-                let unit = dictionary.units.get(unit.as_str())?;
-                let units = self.unit_trees.members(unit, true);
-                let is_theirs =
-                    |desk: &Desk| self.unit_of_desk(desk).is_some_and(|u| units.binary_search(&u).is_ok());
-                Some(Selection::Desks(self.desks.those(is_theirs)))
-            }
-        }
-    }
-
-    fn unit_of_desk(&self, desk: &Desk) -> Option<UnitRef> {
-        let owners_unit = || {
-            let owner = self.employee_trees.survivor(desk.owner?);
-            *self.unit_of.get(owner.index())?
-        };
-        desk.unit.or_else(owners_unit)
-    }
-
-    /// Sums what ended within `dates`.
-    pub fn fold(&self, selection: &Selection, dates: DateRange) -> Fold {
-        self.pages.fold(selection, dates)
-    }
-
-    /// The subject that counts in its place, with its name: itself, or what it was merged into.
-    pub fn identify(&self, subject: &Subject) -> (Subject, Option<&str>) {
-        let Records { dictionary, partners, employees, units, .. } = &self.records;
-        match subject {
-            Subject::Tenant => (Subject::Tenant, None),
-            Subject::Partner { partner, include_sub_partners } => {
-                let partner = survivor(&dictionary.partners, &self.partner_trees, partner);
-                let name = partners.chain(&partner).and_then(Chain::last_present);
-                let name = name.and_then(|partner| partner.name.as_deref());
-                (Subject::Partner { partner, include_sub_partners: *include_sub_partners }, name)
-            }
-            Subject::Employee(employee) => {
-                let employee = survivor(&dictionary.employees, &self.employee_trees, employee);
-                let name = employees.chain(&employee).and_then(Chain::last_present);
-                let name = name.and_then(|employee| employee.name.as_deref());
-                (Subject::Employee(employee), name)
-            }
-            Subject::Unit(unit) => {
-                let name = units.chain(unit).and_then(Chain::last_present);
-                (subject.clone(), name.and_then(|unit| unit.name.as_deref()))
-            }
-        }
-    }
-
-    /// Up to `count` subjects of a kind, by the bytes of their ids, after the id given. Those that the
-    /// host deleted or merged, or never sent, are not listed.
-    pub fn subjects(
-        &self,
-        kind: SubjectKind,
-        include_sub_partners: bool,
-        after: Option<&str>,
-        count: usize,
-    ) -> Vec<Subject> {
-        let Records { dictionary, partners, employees, units, .. } = &self.records;
-        match kind {
-            SubjectKind::Partner => {
-                let after = after.and_then(|after| Id::try_new(after).ok());
-                let listed = partners.following(after.as_ref()).filter(|(id, chain)| {
-                    !chain.is_deleted() && survivor(&dictionary.partners, &self.partner_trees, id) == **id
-                });
-                let subject =
-                    |(id, _): (&Id<_>, _)| Subject::Partner { partner: id.clone(), include_sub_partners };
-                listed.map(subject).take(count).collect()
-            }
-            SubjectKind::Employee => {
-                let after = after.and_then(|after| Id::try_new(after).ok());
-                let listed = employees.following(after.as_ref()).filter(|(id, chain)| {
-                    !chain.is_deleted() && survivor(&dictionary.employees, &self.employee_trees, id) == **id
-                });
-                listed.map(|(id, _)| Subject::Employee(id.clone())).take(count).collect()
-            }
-            SubjectKind::Unit => {
-                let after = after.and_then(|after| Id::try_new(after).ok());
-                let listed = units.following(after.as_ref()).filter(|(_, chain)| !chain.is_deleted());
-                listed.map(|(id, _)| Subject::Unit(id.clone())).take(count).collect()
-            }
-        }
-    }
 }
 
-fn desk_of(ended: &Ended) -> Desk {
-    Desk { owner: ended.owner, unit: ended.unit }
+fn put(pages: &mut Pages, pools: &mut Pools, entry: &Entry) {
+    let desk = pools.desks.intern(&desk_of(entry));
+    let labels = pools.label_sets.intern(&entry.labels);
+    pages.insert(desk, labels, entry);
+}
+
+fn desk_of(entry: &Entry) -> Desk {
+    Desk { owner: entry.traits.owner, unit: entry.traits.unit }
 }
 
 fn current_rate(chain: &Chain<State<Rate>>) -> Option<Rate> {
@@ -417,9 +413,4 @@ fn merged_into<T: Encode<()>, I: Encode<()>>(
         State::Present(_) => None,
     };
     said_by_deletion.or_else(|| chain.last_present().and_then(said_by))
-}
-
-fn survivor<K>(names: &Names<K>, trees: &Trees<K>, id: &Id<K>) -> Id<K> {
-    let survivor = names.get(id.as_str()).map(|known| names.name(trees.survivor(known)));
-    survivor.map_or(id.clone(), |name| Id::try_new(name).expect("ids went in as ids"))
 }

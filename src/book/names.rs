@@ -10,25 +10,26 @@ use std::collections::BinaryHeap;
 use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::marker::PhantomData;
+use std::num::NonZeroU32;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 /// The number of a name of kind `K`.
-pub struct Ref<K>(u32, PhantomData<fn() -> K>);
+pub struct Ref<K>(NonZeroU32, PhantomData<fn() -> K>); // one above the number: an absent one takes no room
 
 // === impl Ref ===
 
 impl<K> Ref<K> {
     pub const fn new(number: u32) -> Self {
-        Self(number, PhantomData)
+        Self(NonZeroU32::MIN.saturating_add(number), PhantomData)
     }
 
     pub const fn number(self) -> u32 {
-        self.0
+        self.0.get() - 1
     }
 
     pub const fn index(self) -> usize {
-        self.0 as usize
+        self.number() as usize
     }
 }
 
@@ -62,7 +63,7 @@ impl<K> Hash for Ref<K> {
 }
 impl<K> fmt::Debug for Ref<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "#{}", self.0)
+        write!(f, "#{}", self.number())
     }
 }
 

@@ -1,13 +1,15 @@
-//! Deals as the book keeps them: names as dense numbers, contents packed into bytes.
+//! Deals and leads as the book keeps them: names as dense numbers, contents packed into bytes.
 //!
-//! A book holds millions of deals, most of them with one version, so a version costs about 40 bytes.
+//! A book holds millions of them, most with one version, so a version costs about 40 bytes.
 //!
 //! Invariants:
 //! 1. Packing is injective: equal bytes mean equal contents.
 //! 2. Bytes are an affair of this process: journals and snapshots hold the canonical encoding.
 
 use std::cmp::Ordering;
+use std::marker::PhantomData;
 
+use minicbor::Encode;
 use smallvec::SmallVec;
 
 use super::names::{Names, Ref};
@@ -15,7 +17,7 @@ use crate::domain::amount::{Amount, BasisPoints, Currency, Money};
 use crate::domain::calendar::{Date, Instant};
 use crate::domain::ids::{Id, Term, kind};
 use crate::domain::record::{
-    Credit, Credits, Deal, DealStatus, Expiry, Labels, Record, Role, State, canonical,
+    Credit, Credits, Deal, DealStatus, Expiry, Labels, Lead, LeadOutcome, Record, Role, State, canonical,
 };
 
 /// Marks the numbers of terms: stages, products, regions, labels.
@@ -30,13 +32,14 @@ pub type LeadRef = Ref<kind::Lead>;
 pub type ChannelRef = Ref<kind::Channel>;
 pub type DealRef = Ref<kind::Deal>;
 
-/// The dictionaries of what deals name.
+/// The dictionaries: of deals, leads and whatever they name.
 #[derive(Default)]
 pub struct Dictionary {
     pub partners: Names<kind::Partner>,
     pub employees: Names<kind::Employee>,
     pub units: Names<kind::Unit>,
     pub leads: Names<kind::Lead>,
+    pub deals: Names<kind::Deal>,
     pub channels: Names<kind::Channel>,
     pub terms: Names<TermKind>,
 }
@@ -111,17 +114,67 @@ pub struct PackedCredit {
     pub share: Option<BasisPoints>,
 }
 
+/// A lead with its names as numbers: [`Lead`] field by field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackedLead {
+    pub created_at: Instant,
+    pub partner: Option<PartnerRef>,
+    pub owner: Option<EmployeeRef>,
+    pub channel: Option<ChannelRef>,
+    pub region: Option<TermRef>,
+    pub outcome: LeadOutcome,
+}
+
+/// What an [`Arena`] keeps.
+pub trait Packed: Sized {
+    /// The record as the host sent it.
+    type Content: Clone + Encode<()>;
+
+    fn intern(content: &Self::Content, dictionary: &mut Dictionary) -> Self;
+    /// The inverse of [`Packed::intern`].
+    fn resolve(&self, dictionary: &Dictionary) -> Self::Content;
+    fn write(&self, out: &mut Vec<u8>);
+    /// The inverse of [`Packed::write`].
+    fn read(bytes: &[u8]) -> Self;
+}
+
 // === impl PackedDeal ===
 
 impl PackedDeal {
-    pub fn intern(deal: &Deal, dictionary: &mut Dictionary) -> Self {
-        fn id<K>(names: &mut Names<K>, id: &Option<Id<K>>) -> Option<Ref<K>> {
-            id.as_ref().map(|id| names.intern(id.as_str()))
-        }
-        fn term(names: &mut Names<TermKind>, term: &Option<Term>) -> Option<TermRef> {
-            term.as_ref().map(|term| names.intern(term.as_str()))
-        }
-        let Dictionary { partners, employees, units, leads, channels, terms } = dictionary;
+    /// The credited partner with the greatest share, then the least id; of those who sourced the deal, if
+    /// any did.
+    pub fn greatest_credit(&self) -> Option<PartnerRef> {
+        let role = self.credits.first()?.role;
+        let of_role = || self.credits.iter().filter(|credit| credit.role == role);
+        let given: u16 = of_role().filter_map(|credit| credit.share).map(BasisPoints::get).sum();
+        let bps = |credit: &PackedCredit| credit.share.map_or(BasisPoints::WHOLE.get() - given, BasisPoints::get);
+        // Credits come in the order of their partners' ids: of equal ones the first is taken.
+        of_role().reduce(|best, credit| if bps(credit) > bps(best) { credit } else { best }).map(|best| best.partner)
+    }
+}
+
+fn intern_id<K>(names: &mut Names<K>, id: &Option<Id<K>>) -> Option<Ref<K>> {
+    id.as_ref().map(|id| names.intern(id.as_str()))
+}
+
+fn intern_term(names: &mut Names<TermKind>, term: &Option<Term>) -> Option<TermRef> {
+    term.as_ref().map(|term| names.intern(term.as_str()))
+}
+
+fn resolve_id<K>(names: &Names<K>, number: Option<Ref<K>>) -> Option<Id<K>> {
+    number.map(|number| Id::try_new(names.name(number)).expect("ids went in as ids"))
+}
+
+fn resolve_term(names: &Names<TermKind>, number: TermRef) -> Term {
+    Term::try_new(names.name(number)).expect("terms went in as terms")
+}
+
+impl Packed for PackedDeal {
+    type Content = Deal;
+
+    fn intern(deal: &Deal, dictionary: &mut Dictionary) -> Self {
+        use {intern_id as id, intern_term as term};
+        let Dictionary { partners, employees, units, leads, channels, terms, .. } = dictionary;
         Self {
             opened_at: deal.opened_at,
             amount: deal.amount,
@@ -155,13 +208,10 @@ impl PackedDeal {
         }
     }
 
-    /// The inverse of [`PackedDeal::intern`].
-    pub fn resolve(&self, dictionary: &Dictionary) -> Deal {
-        fn id<K>(names: &Names<K>, number: Option<Ref<K>>) -> Option<Id<K>> {
-            number.map(|number| Id::try_new(names.name(number)).expect("ids went in as ids"))
-        }
-        let Dictionary { partners, employees, units, leads, channels, terms } = dictionary;
-        let term = |number: TermRef| Term::try_new(terms.name(number)).expect("terms went in as terms");
+    fn resolve(&self, dictionary: &Dictionary) -> Deal {
+        use resolve_id as id;
+        let Dictionary { partners, employees, units, leads, channels, terms, .. } = dictionary;
+        let term = |number: TermRef| resolve_term(terms, number);
         let credits = self.credits.iter().map(|credit| Credit {
             role: credit.role,
             partner: Id::try_new(partners.name(credit.partner)).expect("ids went in as ids"),
@@ -321,6 +371,73 @@ impl PackedDeal {
     }
 }
 
+// === impl PackedLead ===
+
+impl Packed for PackedLead {
+    type Content = Lead;
+
+    fn intern(lead: &Lead, dictionary: &mut Dictionary) -> Self {
+        Self {
+            created_at: lead.created_at,
+            partner: intern_id(&mut dictionary.partners, &lead.partner),
+            owner: intern_id(&mut dictionary.employees, &lead.owner),
+            channel: intern_id(&mut dictionary.channels, &lead.channel),
+            region: intern_term(&mut dictionary.terms, &lead.region),
+            outcome: lead.outcome,
+        }
+    }
+
+    fn resolve(&self, dictionary: &Dictionary) -> Lead {
+        Lead {
+            created_at: self.created_at,
+            partner: resolve_id(&dictionary.partners, self.partner),
+            owner: resolve_id(&dictionary.employees, self.owner),
+            channel: resolve_id(&dictionary.channels, self.channel),
+            region: self.region.map(|region| resolve_term(&dictionary.terms, region)),
+            outcome: self.outcome,
+        }
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        put_instant(out, self.created_at);
+        match self.outcome {
+            LeadOutcome::Open => out.push(0),
+            LeadOutcome::Converted(at) => {
+                out.push(1);
+                put_instant(out, at);
+            }
+            LeadOutcome::Disqualified(at) => {
+                out.push(2);
+                put_instant(out, at);
+            }
+        }
+        let optional = |number: Option<u64>| number.map_or(0, |number| number + 1);
+        put(out, optional(self.partner.map(number)));
+        put(out, optional(self.owner.map(number)));
+        put(out, optional(self.channel.map(number)));
+        put(out, optional(self.region.map(number)));
+    }
+
+    fn read(mut bytes: &[u8]) -> Self {
+        let bytes = &mut bytes;
+        let created_at = take_instant(bytes);
+        let outcome = match take_byte(bytes) {
+            0 => LeadOutcome::Open,
+            1 => LeadOutcome::Converted(take_instant(bytes)),
+            _ => LeadOutcome::Disqualified(take_instant(bytes)),
+        };
+        let mut optional = || take(bytes).checked_sub(1);
+        Self {
+            created_at,
+            outcome,
+            partner: optional().map(reference),
+            owner: optional().map(reference),
+            channel: optional().map(reference),
+            region: optional().map(reference),
+        }
+    }
+}
+
 fn number<K>(reference: Ref<K>) -> u64 {
     u64::from(reference.number())
 }
@@ -391,23 +508,29 @@ impl Span {
 
 /// Packed contents, in segments: growing copies nothing. Contents are never taken out, since versions
 /// aren't either.
-#[derive(Default)]
-pub struct Arena {
+pub struct Arena<P> {
     segments: Vec<Vec<u8>>,
+    packed: PhantomData<fn() -> P>,
 }
 
 // === impl Arena ===
 
-impl Arena {
+impl<P> Default for Arena<P> {
+    fn default() -> Self {
+        Self { segments: Vec::new(), packed: PhantomData }
+    }
+}
+
+impl<P: Packed> Arena<P> {
     const SEGMENT_BYTES: usize = 1 << 20;
     /// A span counts in steps of this size, which lets 32 bits reach over 32 GiB.
     const ALIGN: usize = 8;
     const STEPS: usize = Self::SEGMENT_BYTES / Self::ALIGN;
 
     /// Keeps a content. One that equals a content of `known` takes that one's place.
-    pub fn keep(&mut self, deal: &PackedDeal, known: impl IntoIterator<Item = Span>) -> Span {
+    pub fn keep(&mut self, record: &P, known: impl IntoIterator<Item = Span>) -> Span {
         let mut content = Vec::with_capacity(96);
-        deal.write(&mut content);
+        record.write(&mut content);
         known
             .into_iter()
             .find(|&span| self.bytes(span) == Some(&content))
@@ -434,8 +557,8 @@ impl Arena {
     }
 
     /// None for a deletion.
-    pub fn get(&self, span: Span) -> Option<PackedDeal> {
-        self.bytes(span).map(PackedDeal::read)
+    pub fn get(&self, span: Span) -> Option<P> {
+        self.bytes(span).map(P::read)
     }
 
     fn bytes(&self, span: Span) -> Option<&[u8]> {
@@ -454,7 +577,7 @@ impl Arena {
             return Ordering::Equal;
         }
         let bytes =
-            |span| self.get(span).map(|deal| canonical(&State::<Deal>::Present(deal.resolve(dictionary))));
+            |span| self.get(span).map(|record| canonical(&State::<P::Content>::Present(record.resolve(dictionary))));
         match (bytes(a), bytes(b)) {
             (Some(a), Some(b)) => a.cmp(&b),
             (a, b) => b.is_some().cmp(&a.is_some()), // a deletion is the greater

@@ -1,91 +1,107 @@
-//! A page: what ended in one month, as rows and as sums.
+//! A page: what happened in one month, as rows and as sums.
 //!
 //! Invariants, checked by `Page::verify` in tests:
-//! 1. Rows are strictly ordered by (partner, date, deal), in chunks of at most [`CHUNK_ROWS`].
-//! 2. A deal has one row for each partner that sourced it and one for the uncredited rest, in the order of
-//!    its parts; the first of them alone counts where each deal counts once and whole.
-//! 3. `by_partner`, `by_desk` and `by_day` are the sums of the rows, and hold no empty sums.
+//! 1. Rows are strictly ordered by (slot, date, number, part, event), in chunks of at most [`CHUNK_ROWS`].
+//! 2. An entry has one row for each of its shares. Where entries count once and whole, the row of the
+//!    first share alone counts.
+//! 3. `by_slot`, `by_desk` and `by_day` are the sums of the rows. `by_slot` holds
+//!    what was sourced.
 
 use std::collections::{BTreeMap, HashMap};
-use std::ops::RangeInclusive;
 
-use super::contribute::{Ended, Outcome, Part, Value};
-use super::names::Ref;
-use super::packed::{DealRef, PartnerRef};
+use smallvec::SmallVec;
+
+use super::entry::{Entry, Event, RegionSource, Share, Slot, Value, measures, part};
+use super::packed::{ChannelRef, TermRef};
+use super::pools::{DeskRef, LabelSetRef};
+use super::scope::Scope;
 use crate::domain::amount::{Amount, Currency};
 use crate::domain::calendar::{Date, DateRange};
-use crate::kpi::measures::{Measures, Tally};
+use crate::domain::record::Role;
+use crate::kpi::measures::Measures;
 
 const CHUNK_ROWS: usize = 256;
 
-/// Marks the numbers of desks.
-#[derive(Debug)]
-pub enum DeskKind {}
-
-/// The number of a desk: an owner with the unit that deals were sent with, or none.
-pub type DeskRef = Ref<DeskKind>;
-
-/// Whose row it is: a partner's, or the uncredited rest. The rest sorts first.
-pub type Slot = Option<PartnerRef>;
-
-/// The end of a deal, for one of its parts.
+/// One share of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row {
     pub slot: Slot,
     pub on: Date,
-    pub deal: DealRef,
-    pub desk: DeskRef,
-    pub outcome: Outcome,
+    /// The number of the deal or lead.
+    pub of: u32,
+    /// Which of the entry's shares it is.
+    pub part: u8,
+    pub event: Event,
+    pub role: Role,
+    /// Whether the entry has other shares: [`Sheet`] knows them.
+    pub shared: bool,
+    pub is_prospect: bool,
+    pub other_on: Date,
     /// Of the whole deal.
     pub value: Value,
-    /// Whether it is the deal's first row: where deals count once and whole, it alone counts.
-    pub first: bool,
-    /// Whether the deal has other rows: what this one's part is, [`Page`] knows.
-    pub shared: bool,
+    pub desk: DeskRef,
+    pub product: Option<TermRef>,
+    pub channel: Option<ChannelRef>,
+    pub region: RegionSource,
+    pub labels: LabelSetRef,
 }
 
-/// What ended in one month.
+/// What happened in one month.
 #[derive(Default)]
 pub struct Page {
-    rows: Rows,
-    by_partner: BTreeMap<Slot, Measures>,
+    pub opened: Sheet,
+    pub ended: Sheet,
+    pub leads: Sheet,
+    by_slot: BTreeMap<Slot, Measures>,
     by_desk: BTreeMap<DeskRef, Measures>,
     by_day: BTreeMap<Date, Measures>,
-    /// The parts of deals that have several.
-    shared: HashMap<DealRef, (Outcome, Vec<Part>)>,
+}
+
+/// Rows of one kind.
+#[derive(Default)]
+pub struct Sheet {
+    rows: Rows,
+    /// The shares of entries that have several, with the first row of each.
+    shared: HashMap<(u32, Event), Shared>,
     /// Rows whose amount is in a foreign currency.
     foreign_row_count: usize,
 }
 
+struct Shared {
+    shares: SmallVec<[Share; 1]>,
+    first: Row,
+}
+
+type Key = (Slot, Date, u32, u8, Event);
+
 // === impl Row ===
 
 impl Row {
-    fn key(&self) -> (Slot, Date, DealRef) {
-        (self.slot, self.on, self.deal)
+    fn key(&self) -> Key {
+        (self.slot, self.on, self.of, self.part, self.event)
     }
-}
 
-/// What one deal of an outcome and amount adds.
-fn measures_of(outcome: Outcome, amount: Option<Amount>) -> Measures {
-    let tally = Tally {
-        count: 1,
-        priced_count: i64::from(amount.is_some()),
-        amount_e4: amount.map_or(0, |amount| i128::from(amount.e4())),
-    };
-    match outcome {
-        Outcome::Won => Measures { won: tally, ..Measures::default() },
-        Outcome::Lost => Measures { lost: tally, ..Measures::default() },
-        Outcome::LostToCompetitor => {
-            Measures { lost: tally, lost_to_competitor_count: 1, ..Measures::default() }
+    /// What the row's entry adds, once: its counts, and `amount` of money.
+    pub fn measures(&self, amount: Option<Amount>) -> Measures {
+        measures(self.event, self.on, self.other_on, self.is_prospect, amount)
+    }
+
+    /// The shares of the row's entry.
+    pub fn shares<'a>(&self, sheet: &'a Sheet, alone: &'a mut Option<Share>) -> &'a [Share] {
+        match sheet.shared.get(&(self.of, self.event)) {
+            Some(shared) if self.shared => &shared.shares,
+            _ => {
+                let bps = crate::domain::amount::BasisPoints::WHOLE;
+                std::slice::from_ref(alone.insert(Share { slot: self.slot, role: self.role, bps }))
+            }
         }
-        Outcome::Expired => Measures { expired: tally, ..Measures::default() },
     }
 }
 
-/// The same without the amount: what a deal adds once too often where several of its parts are summed.
-fn count_of(outcome: Outcome, priced: bool) -> Measures {
-    let mut measures = measures_of(outcome, priced.then_some(Amount::ZERO));
-    for tally in [&mut measures.won, &mut measures.lost, &mut measures.expired] {
+/// The counts of measures, without their amounts: what a shared entry adds once too often where several
+/// of its shares are summed.
+fn counts(mut measures: Measures) -> Measures {
+    for tally in [&mut measures.opened, &mut measures.won, &mut measures.lost, &mut measures.expired] {
         tally.amount_e4 = 0;
     }
     measures
@@ -94,131 +110,179 @@ fn count_of(outcome: Outcome, priced: bool) -> Measures {
 // === impl Page ===
 
 impl Page {
-    pub fn insert(&mut self, deal: DealRef, desk: DeskRef, ended: &Ended) {
-        for row in rows_of(deal, desk, ended) {
-            self.rows.insert(row);
-            self.foreign_row_count += usize::from(row.value.foreign_currency().is_some());
-        }
-        for part in &ended.parts {
-            *self.by_partner.entry(part.partner).or_default() += measures_of(ended.outcome, part.amount);
-        }
-        let whole = measures_of(ended.outcome, ended.value.amount());
-        *self.by_desk.entry(desk).or_default() += whole;
-        *self.by_day.entry(ended.on).or_default() += whole;
-        if ended.parts.len() > 1 {
-            self.shared.insert(deal, (ended.outcome, ended.parts.to_vec()));
+    fn sheet_mut(&mut self, event: Event) -> &mut Sheet {
+        match event {
+            Event::DealOpened(_) => &mut self.opened,
+            Event::DealEnded(_) => &mut self.ended,
+            _ => &mut self.leads,
         }
     }
 
-    /// Takes out what was inserted. The deal contributed exactly this.
-    pub fn remove(&mut self, deal: DealRef, desk: DeskRef, ended: &Ended) {
-        for row in rows_of(deal, desk, ended) {
-            self.rows.remove(&row);
-            self.foreign_row_count -= usize::from(row.value.foreign_currency().is_some());
+    fn sheets(&self) -> [&Sheet; 3] {
+        [&self.opened, &self.ended, &self.leads]
+    }
+
+    pub fn insert(&mut self, desk: DeskRef, labels: LabelSetRef, entry: &Entry) {
+        let sheet = self.sheet_mut(entry.event);
+        for row in rows_of(desk, labels, entry) {
+            if row.shared && row.part == 0 {
+                let shared = Shared { shares: entry.shares.clone(), first: row };
+                sheet.shared.insert((row.of, row.event), shared);
+            }
+            sheet.foreign_row_count += usize::from(row.value.foreign_currency().is_some());
+            sheet.rows.insert(row);
         }
-        for part in &ended.parts {
-            subtract(&mut self.by_partner, part.partner, measures_of(ended.outcome, part.amount));
+        for (slot, measures) in sourced(entry) {
+            *self.by_slot.entry(slot).or_default() += measures;
         }
-        let whole = measures_of(ended.outcome, ended.value.amount());
+        let whole = entry.measures(entry.value.amount());
+        *self.by_desk.entry(desk).or_default() += whole;
+        *self.by_day.entry(entry.on).or_default() += whole;
+    }
+
+    /// Takes out what was inserted.
+    pub fn remove(&mut self, desk: DeskRef, labels: LabelSetRef, entry: &Entry) {
+        let sheet = self.sheet_mut(entry.event);
+        for row in rows_of(desk, labels, entry) {
+            sheet.rows.remove(&row);
+            sheet.foreign_row_count -= usize::from(row.value.foreign_currency().is_some());
+        }
+        sheet.shared.remove(&(entry.of, entry.event));
+        for (slot, measures) in sourced(entry) {
+            subtract(&mut self.by_slot, slot, measures);
+        }
+        let whole = entry.measures(entry.value.amount());
         subtract(&mut self.by_desk, desk, whole);
-        subtract(&mut self.by_day, ended.on, whole);
-        self.shared.remove(&deal);
+        subtract(&mut self.by_day, entry.on, whole);
     }
 
     pub fn is_empty(&self) -> bool {
-        self.by_desk.is_empty()
+        self.sheets().into_iter().all(|sheet| sheet.rows.chunks.is_empty())
     }
 
-    /// The sum over `dates` of this month of each deal, once and whole.
+    /// The sum over `dates` of this month of each entry, once and whole.
     pub fn tenant(&self, dates: DateRange) -> Measures {
         sum(self.by_day.range(dates.from..dates.to).map(|(_, measures)| *measures))
     }
 
-    /// The month's sum of each deal, once and whole, over desks.
+    /// The month's sum of each entry, once and whole, over desks.
     pub fn desks(&self, desks: &[DeskRef]) -> Measures {
         sum(desks.iter().filter_map(|desk| self.by_desk.get(desk)).copied())
     }
 
-    /// The month's sum of the parts of partners, each deal counting once. `partners` is sorted.
-    pub fn partners(&self, partners: &[PartnerRef]) -> Measures {
-        let mut measures =
-            sum(partners.iter().filter_map(|&partner| self.by_partner.get(&Some(partner))).copied());
-        if partners.len() > 1 {
-            for (outcome, parts) in self.shared.values() {
-                let mut inside = parts.iter().filter(|part| is_among(part.partner, partners));
-                if let Some(first) = inside.next() {
-                    for _ in inside {
-                        measures -= count_of(*outcome, first.amount.is_some());
-                    }
+    /// The month's sum of the parts that slots sourced, each entry counting once. `slots` is sorted.
+    pub fn slots(&self, slots: &[Slot]) -> Measures {
+        let mut measures = sum(slots.iter().filter_map(|slot| self.by_slot.get(slot)).copied());
+        if slots.len() > 1 {
+            for shared in self.sheets().into_iter().flat_map(|sheet| sheet.shared.values()) {
+                let is_inside = |share: &&Share| {
+                    share.role == Role::Sourced && slots.binary_search(&share.slot).is_ok()
+                };
+                let once = counts(shared.first.measures(shared.first.value.amount()));
+                for _ in 1..shared.shares.iter().filter(is_inside).count() {
+                    measures -= once;
                 }
             }
         }
         measures
     }
 
-    /// What a partner's row adds to the sum over `partners`, which hold it.
-    pub fn part_of(&self, row: &Row, partners: &[PartnerRef]) -> Measures {
-        if !row.shared {
-            return measures_of(row.outcome, row.value.amount());
-        }
-        let (_, parts) = &self.shared[&row.deal];
-        let mut inside = parts.iter().filter(|part| is_among(part.partner, partners)).peekable();
-        let is_first = inside.peek().is_some_and(|part| part.partner == row.slot);
-        let amount = inside.find(|part| part.partner == row.slot).and_then(|part| part.amount);
-        let mut measures = measures_of(row.outcome, amount);
-        if !is_first {
-            measures -= count_of(row.outcome, amount.is_some());
-        }
-        measures
+    /// Whether the amount of any end is in a foreign currency.
+    pub fn has_foreign_ends(&self) -> bool {
+        self.ended.foreign_row_count > 0
     }
 
-    /// What a row adds where each deal counts once and whole.
-    pub fn whole_of(&self, row: &Row) -> Measures {
-        if row.first { measures_of(row.outcome, row.value.amount()) } else { Measures::default() }
+    /// The deals of rows whose amount is, or would be, converted from another currency: with it and the
+    /// day.
+    pub fn foreign_deals(&self) -> impl Iterator<Item = (u32, Currency, Date)> {
+        let foreign = [&self.opened, &self.ended].into_iter().filter(|sheet| sheet.foreign_row_count > 0);
+        foreign
+            .flat_map(|sheet| sheet.rows.iter())
+            .filter_map(|row| row.value.foreign_currency().map(|currency| (row.of, currency, row.on)))
+    }
+}
+
+// === impl Sheet ===
+
+impl Sheet {
+    /// The entries of a scope from `from` to `last`, once each, by one of their rows: with the part of the
+    /// amount that falls to the scope.
+    pub fn entries<'a>(
+        &'a self,
+        scope: &'a Scope,
+        from: Date,
+        last: Date,
+    ) -> impl Iterator<Item = (&'a Row, Parts<'a>)> {
+        let all = scope.slots.is_none().then(|| self.rows.iter());
+        let of_slots = scope.slots.iter().flatten().flat_map(move |&slot| self.rows.of_slot(slot, from, last));
+        let rows = all.into_iter().flatten().chain(of_slots);
+        rows.filter(move |row| from <= row.on && row.on <= last).filter_map(move |row| {
+            let mut alone = None;
+            let shares = row.shares(self, &mut alone);
+            let first = match &scope.slots {
+                None => 0,
+                Some(_) => shares.iter().position(|share| scope.asks_for(share))?,
+            };
+            let counts = usize::from(row.part) == first && scope.keeps(row, shares);
+            counts.then_some((row, Parts { sheet: self, scope, row }))
+        })
     }
 
-    /// The rows of a partner within `dates`.
-    pub fn rows_of_partner(&self, partner: PartnerRef, dates: DateRange) -> impl Iterator<Item = &Row> {
-        let least = (Some(partner), dates.from, Ref::new(0));
-        let last = (Some(partner), dates.to.plus_days(-1), Ref::new(u32::MAX));
-        self.rows.range(least..=last)
-    }
-
+    /// All rows.
     pub fn rows(&self) -> impl Iterator<Item = &Row> {
         self.rows.iter()
     }
+}
 
-    /// Whether any amount of the month is in a foreign currency.
-    pub fn has_foreign_rows(&self) -> bool {
-        self.foreign_row_count > 0
-    }
+/// The part of an entry that falls to a scope.
+#[derive(Clone, Copy)]
+pub struct Parts<'a> {
+    sheet: &'a Sheet,
+    scope: &'a Scope,
+    row: &'a Row,
+}
 
-    /// The deals whose value depends on a rate between the reporting currency and another, with that
-    /// currency and the date of the rate that they need.
-    pub fn foreign_deals(&self) -> impl Iterator<Item = (DealRef, Currency, Date)> {
-        let rows = self.has_foreign_rows().then(|| self.rows.iter());
-        rows.into_iter()
-            .flatten()
-            .filter(|row| row.first)
-            .filter_map(|row| row.value.foreign_currency().map(|currency| (row.deal, currency, row.on)))
+// === impl Parts ===
+
+impl Parts<'_> {
+    /// The scope's part of a whole amount.
+    pub fn of(&self, whole: Amount) -> Amount {
+        if self.scope.slots.is_none() {
+            return whole;
+        }
+        let mut alone = None;
+        part(whole, self.row.shares(self.sheet, &mut alone), |share| self.scope.asks_for(share))
     }
 }
 
-fn rows_of(deal: DealRef, desk: DeskRef, ended: &Ended) -> impl Iterator<Item = Row> {
-    ended.parts.iter().enumerate().map(move |(at, part)| Row {
-        slot: part.partner,
-        on: ended.on,
-        deal,
+fn rows_of(desk: DeskRef, labels: LabelSetRef, entry: &Entry) -> impl Iterator<Item = Row> {
+    (0u8..).zip(&entry.shares).map(move |(at, share)| Row {
+        slot: share.slot,
+        on: entry.on,
+        of: entry.of,
+        part: at,
+        event: entry.event,
+        role: share.role,
+        shared: entry.shares.len() > 1,
+        is_prospect: entry.is_prospect,
+        other_on: entry.other_on,
+        value: entry.value,
         desk,
-        outcome: ended.outcome,
-        value: ended.value,
-        first: at == 0,
-        shared: ended.parts.len() > 1,
+        product: entry.traits.product,
+        channel: entry.traits.channel,
+        region: entry.traits.region,
+        labels,
     })
 }
 
-fn is_among(slot: Slot, partners: &[PartnerRef]) -> bool {
-    slot.is_some_and(|partner| partners.binary_search(&partner).is_ok())
+/// What each slot sourced of an entry.
+fn sourced(entry: &Entry) -> impl Iterator<Item = (Slot, Measures)> {
+    let sourced = entry.shares.iter().filter(|share| share.role == Role::Sourced);
+    sourced.map(|mine| {
+        let is_mine = |share: &Share| share.role == Role::Sourced && share.slot == mine.slot;
+        let amount = entry.value.amount().map(|whole| part(whole, &entry.shares, is_mine));
+        (mine.slot, entry.measures(amount))
+    })
 }
 
 fn sum(all: impl Iterator<Item = Measures>) -> Measures {
@@ -248,7 +312,7 @@ struct Rows {
 
 impl Rows {
     /// The chunk in which a row of `key` lies or would lie.
-    fn chunk_of(&self, key: (Slot, Date, DealRef)) -> usize {
+    fn chunk_of(&self, key: Key) -> usize {
         self.chunks.partition_point(|chunk| chunk[0].key() <= key).saturating_sub(1)
     }
 
@@ -286,12 +350,14 @@ impl Rows {
         self.chunks.iter().flatten()
     }
 
-    fn range(&self, keys: RangeInclusive<(Slot, Date, DealRef)>) -> impl Iterator<Item = &Row> {
-        let from = if self.chunks.is_empty() { 0 } else { self.chunk_of(*keys.start()) };
+    /// The rows of a slot from `from` to `last`.
+    fn of_slot(&self, slot: Slot, from: Date, last: Date) -> impl Iterator<Item = &Row> {
+        let least = (slot, from, 0, 0, Event::LEAST);
+        let chunk = if self.chunks.is_empty() { 0 } else { self.chunk_of(least) };
         let start =
-            self.chunks.get(from).map_or(0, |chunk| chunk.partition_point(|row| row.key() < *keys.start()));
-        let last = *keys.end();
-        self.chunks[from..].iter().flatten().skip(start).take_while(move |row| row.key() <= last)
+            self.chunks.get(chunk).map_or(0, |chunk| chunk.partition_point(|row| row.key() < least));
+        let rows = self.chunks[chunk..].iter().flatten().skip(start);
+        rows.take_while(move |row| row.slot == slot && row.on <= last)
     }
 }
 
@@ -299,31 +365,37 @@ impl Rows {
 impl Page {
     /// Checks the invariants against the rows alone.
     pub fn verify(&self) {
-        let rows: Vec<&Row> = self.rows().collect();
-        assert!(rows.windows(2).all(|pair| pair[0].key() < pair[1].key()), "rows are strictly ordered");
-        assert!(self.rows.chunks.iter().all(|chunk| (1..=CHUNK_ROWS).contains(&chunk.len())));
         let mut fresh = Page::default();
-        for row in rows {
-            let parts = self.shared.get(&row.deal).map(|(_, parts)| parts);
-            let amount = match parts {
-                Some(parts) => {
-                    assert!(row.shared);
-                    assert_eq!(row.first, parts[0].partner == row.slot);
-                    parts.iter().find(|part| part.partner == row.slot).unwrap().amount
+        for sheet in self.sheets() {
+            let rows: Vec<&Row> = sheet.rows().collect();
+            assert!(rows.windows(2).all(|pair| pair[0].key() < pair[1].key()), "rows are strictly ordered");
+            assert!(sheet.rows.chunks.iter().all(|chunk| (1..=CHUNK_ROWS).contains(&chunk.len())));
+            let foreign = rows.iter().filter(|row| row.value.foreign_currency().is_some()).count();
+            assert_eq!(sheet.foreign_row_count, foreign);
+            for row in rows {
+                let mut alone = None;
+                let shares = row.shares(sheet, &mut alone);
+                assert_eq!(row.shared, shares.len() > 1);
+                let mine = shares[if row.shared { usize::from(row.part) } else { 0 }];
+                assert_eq!((mine.slot, mine.role), (row.slot, row.role));
+                if row.role == Role::Sourced {
+                    let is_mine = |share: &Share| share.role == Role::Sourced && share.slot == row.slot;
+                    let amount = row.value.amount().map(|whole| part(whole, shares, is_mine));
+                    *fresh.by_slot.entry(row.slot).or_default() += row.measures(amount);
                 }
-                None => row.value.amount(),
-            };
-            *fresh.by_partner.entry(row.slot).or_default() += measures_of(row.outcome, amount);
-            if row.first {
-                let whole = measures_of(row.outcome, row.value.amount());
-                *fresh.by_desk.entry(row.desk).or_default() += whole;
-                *fresh.by_day.entry(row.on).or_default() += whole;
+                if row.part == 0 {
+                    let whole = row.measures(row.value.amount());
+                    *fresh.by_desk.entry(row.desk).or_default() += whole;
+                    *fresh.by_day.entry(row.on).or_default() += whole;
+                }
             }
-            fresh.foreign_row_count += usize::from(row.value.foreign_currency().is_some());
         }
-        assert_eq!(self.by_partner, fresh.by_partner, "by_partner");
-        assert_eq!(self.by_desk, fresh.by_desk, "by_desk");
-        assert_eq!(self.by_day, fresh.by_day, "by_day");
-        assert_eq!(self.foreign_row_count, fresh.foreign_row_count);
+        fn filled<K: Ord + Copy>(sums: &BTreeMap<K, Measures>) -> BTreeMap<K, Measures> {
+            let is_filled = |(_, sum): &(&K, &Measures)| **sum != Measures::default();
+            sums.iter().filter(is_filled).map(|(&key, &sum)| (key, sum)).collect()
+        }
+        assert_eq!(filled(&self.by_slot), filled(&fresh.by_slot), "by_slot");
+        assert_eq!(filled(&self.by_desk), filled(&fresh.by_desk), "by_desk");
+        assert_eq!(filled(&self.by_day), filled(&fresh.by_day), "by_day");
     }
 }

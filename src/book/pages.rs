@@ -1,43 +1,40 @@
-//! All pages of a book: putting contributions in, taking them out, and folding a window.
+//! All pages of a book: putting entries in, taking them out, and folding a window.
 
 use std::collections::BTreeMap;
 
-use super::contribute::{Ended, Value};
-use super::packed::{DealRef, PartnerRef};
-use super::page::{DeskRef, Page, Row};
+use super::entry::{Entry, Event, Roles, Value};
+use super::page::{Page, Parts, Row, Sheet};
+use super::pools::{DeskRef, LabelSetRef};
+use super::scope::Scope;
 use crate::domain::amount::Currency;
 use crate::domain::calendar::{Date, DateRange, Month};
 use crate::kpi::measures::Measures;
 
+/// By month; what never happens lies on [`Month::NEVER`].
 #[derive(Default)]
 pub struct Pages(BTreeMap<Month, Page>);
-
-/// Whose rows are folded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Selection {
-    /// Every deal, once and whole.
-    Tenant,
-    /// The parts of these partners, each deal counting once. Sorted.
-    Partners(Vec<PartnerRef>),
-    /// The deals of these desks, once and whole. Sorted.
-    Desks(Vec<DeskRef>),
-}
 
 /// What a fold over a window found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fold {
     pub measures: Measures,
-    /// The date of the oldest exchange rate among the amounts. None where nothing was converted.
+    /// The date of the oldest exchange rate among the amounts of ends. None where nothing was converted.
     pub oldest_rate_on: Option<Date>,
 }
+
+/// The value of a row's deal at other rates than those of its own date.
+pub type Revalue<'a> = &'a dyn Fn(&Row) -> Value;
 
 // === impl Fold ===
 
 impl Fold {
-    fn note_rate(&mut self, value: &Value) {
-        if let Value::Converted { oldest_rate_on, .. } = *value {
-            self.oldest_rate_on =
-                Some(self.oldest_rate_on.map_or(oldest_rate_on, |oldest| oldest.min(oldest_rate_on)));
+    fn add(&mut self, row: &Row, parts: Parts<'_>, value: Value) {
+        self.measures += row.measures(value.amount().map(|whole| parts.of(whole)));
+        if matches!(row.event, Event::DealEnded(_)) {
+            self.oldest_rate_on = match (self.oldest_rate_on, value.oldest_rate_on()) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            };
         }
     }
 }
@@ -45,22 +42,23 @@ impl Fold {
 // === impl Pages ===
 
 impl Pages {
-    pub fn insert(&mut self, deal: DealRef, desk: DeskRef, ended: &Ended) {
-        self.0.entry(ended.on.month()).or_default().insert(deal, desk, ended);
+    pub fn insert(&mut self, desk: DeskRef, labels: LabelSetRef, entry: &Entry) {
+        self.0.entry(entry.on.month()).or_default().insert(desk, labels, entry);
     }
 
-    pub fn remove(&mut self, deal: DealRef, desk: DeskRef, ended: &Ended) {
-        let month = ended.on.month();
+    pub fn remove(&mut self, desk: DeskRef, labels: LabelSetRef, entry: &Entry) {
+        let month = entry.on.month();
         if let Some(page) = self.0.get_mut(&month) {
-            page.remove(deal, desk, ended);
+            page.remove(desk, labels, entry);
             if page.is_empty() {
                 self.0.remove(&month);
             }
         }
     }
 
-    /// Sums what ended within `dates`: whole months from their sums, the others from their rows.
-    pub fn fold(&self, selection: &Selection, dates: DateRange) -> Fold {
+    /// Sums what happened within `dates`: whole months from their sums, the others from their rows. With
+    /// `revalue` amounts are those that it tells.
+    pub fn fold(&self, scope: &Scope, dates: DateRange, revalue: Option<Revalue<'_>>) -> Fold {
         let mut fold = Fold::default();
         if dates.days() <= 0 {
             return fold;
@@ -68,44 +66,52 @@ impl Pages {
         for (month, page) in self.0.range(dates.from.month()..=dates.to.plus_days(-1).month()) {
             let whole = DateRange { from: month.first_day(), to: month.next().first_day() };
             let dates = DateRange { from: dates.from.max(whole.from), to: dates.to.min(whole.to) };
-            fold_page(page, selection, dates, dates == whole, &mut fold);
+            match sum_of(page, scope, dates, dates == whole).filter(|_| revalue.is_none()) {
+                Some(measures) => fold.measures += measures,
+                None => {
+                    for (row, parts) in [&page.opened, &page.ended, &page.leads]
+                        .into_iter()
+                        .flat_map(|sheet| sheet.entries(scope, dates.from, dates.to.plus_days(-1)))
+                    {
+                        fold.add(row, parts, revalue.map_or(row.value, |revalue| revalue(row)));
+                    }
+                }
+            }
         }
         fold
     }
 
-    /// The deals that ended on or after `from` and whose amount is, or would be, converted from another
+    /// The entries of one sheet of each page, from `from` to `last`, which may be [`Date::NEVER`].
+    pub fn entries<'a>(
+        &'a self,
+        sheet: impl Fn(&'a Page) -> &'a Sheet + 'a,
+        scope: &'a Scope,
+        from: Date,
+        last: Date,
+    ) -> impl Iterator<Item = (&'a Row, Parts<'a>)> {
+        let empty = last < from;
+        let pages = (!empty).then(|| self.0.range(from.month()..=last.month())).into_iter().flatten();
+        pages.flat_map(move |(_, page)| sheet(page).entries(scope, from, last))
+    }
+
+    /// The deals with something on or after `from` whose amount is, or would be, converted from another
     /// currency: with it and the day.
-    pub fn foreign_deals(&self, from: Date) -> impl Iterator<Item = (DealRef, Currency, Date)> {
+    pub fn foreign_deals(&self, from: Date) -> impl Iterator<Item = (u32, Currency, Date)> {
         let pages = self.0.range(from.month()..).map(|(_, page)| page);
         pages.flat_map(Page::foreign_deals).filter(move |&(.., on)| on >= from)
     }
 }
 
-fn fold_page(page: &Page, selection: &Selection, dates: DateRange, is_whole: bool, fold: &mut Fold) {
-    let mut add_row = |row: &Row, measures: Measures| {
-        fold.measures += measures;
-        fold.note_rate(&row.value);
-    };
-    let in_dates = |row: &&Row| dates.contains(row.on);
-    // Sums serve whole months, but say nothing of exchange rates.
-    let sums_suffice = !page.has_foreign_rows();
-    match selection {
-        Selection::Tenant if sums_suffice => fold.measures += page.tenant(dates),
-        Selection::Partners(partners) if sums_suffice && is_whole => {
-            fold.measures += page.partners(partners);
-        }
-        Selection::Desks(desks) if sums_suffice && is_whole => fold.measures += page.desks(desks),
-        Selection::Tenant => {
-            page.rows().filter(in_dates).for_each(|row| add_row(row, page.whole_of(row)));
-        }
-        Selection::Partners(partners) => {
-            let rows = partners.iter().flat_map(|&partner| page.rows_of_partner(partner, dates));
-            rows.for_each(|row| add_row(row, page.part_of(row, partners)));
-        }
-        Selection::Desks(desks) => {
-            let rows = page.rows().filter(in_dates).filter(|row| desks.binary_search(&row.desk).is_ok());
-            rows.for_each(|row| add_row(row, page.whole_of(row)));
-        }
+/// The page's sum for a scope, where the page keeps one. Sums say nothing of exchange rates.
+fn sum_of(page: &Page, scope: &Scope, dates: DateRange, is_whole: bool) -> Option<Measures> {
+    if scope.test.is_some() || page.has_foreign_ends() {
+        return None;
+    }
+    match (&scope.slots, &scope.desks) {
+        (None, None) => Some(page.tenant(dates)),
+        (None, Some(desks)) if is_whole => Some(page.desks(desks)),
+        (Some(slots), None) if is_whole && scope.roles == Roles::SOURCED => Some(page.slots(slots)),
+        _ => None,
     }
 }
 
@@ -114,13 +120,9 @@ impl Pages {
     pub fn verify(&self) {
         for (month, page) in &self.0 {
             assert!(!page.is_empty(), "{month:?} is empty");
-            assert!(page.rows().all(|row| row.on.month() == *month));
+            let mut rows = [&page.opened, &page.ended, &page.leads].into_iter().flat_map(Sheet::rows);
+            assert!(rows.all(|row| row.on.month() == *month));
             page.verify();
         }
-    }
-
-    /// Whether both hold the same rows, in dictionaries that may number names differently.
-    pub fn rows(&self) -> impl Iterator<Item = &Row> {
-        self.0.values().flat_map(Page::rows)
     }
 }

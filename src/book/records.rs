@@ -8,15 +8,15 @@ use std::ops::Bound;
 use minicbor::Encode;
 
 use super::chain::{Arrival, Arrivals, Chain, Kept, Placed};
-use super::names::Names;
-use super::packed::{Arena, DealRef, Dictionary, PackedDeal, Span};
+use super::many::Many;
+use super::packed::{DealRef, Dictionary, LeadRef, PackedDeal, PackedLead, Span};
 use crate::domain::calendar::Instant;
 use crate::domain::exchange::{Rate, RateKey};
 use crate::domain::ids::{
-    ChannelId, DealId, EmployeeId, LeadId, PartnerId, SpendId, StrategyId, TargetId, UnitId, kind,
+    ChannelId, DealId, EmployeeId, LeadId, PartnerId, SpendId, StrategyId, TargetId, UnitId,
 };
 use crate::domain::record::{
-    Channel, Employee, Lead, Partner, Record, RecordKey, RecordKind, Settings, Spend, State, Strategy,
+    Channel, Employee, Partner, Record, RecordKey, RecordKind, Settings, Spend, State, Strategy,
     Target, Unit, Version, canonical,
 };
 
@@ -27,28 +27,19 @@ pub struct Records {
     pub partners: Shelf<PartnerId, Partner, Option<PartnerId>>,
     pub units: Shelf<UnitId, Unit>,
     pub employees: Shelf<EmployeeId, Employee, Option<EmployeeId>>,
-    leads: Shelf<LeadId, Lead>,
-    deals: Deals,
-    channels: Shelf<ChannelId, Channel>,
-    spends: Shelf<SpendId, Spend>,
-    targets: Shelf<TargetId, Target>,
+    pub leads: Many<PackedLead>,
+    pub deals: Many<PackedDeal>,
+    pub channels: Shelf<ChannelId, Channel>,
+    pub spends: Shelf<SpendId, Spend>,
+    pub targets: Shelf<TargetId, Target>,
     pub rates: Shelf<RateKey, Rate>,
-    strategies: Shelf<StrategyId, Strategy>,
+    pub strategies: Shelf<StrategyId, Strategy>,
     pub settings: Chain<Settings>,
     version_count: usize,
 }
 
 /// Records of one kind, by the bytes of their ids.
 pub struct Shelf<I, T, D = ()>(BTreeMap<I, Chain<State<T, D>>>);
-
-/// Deals: the many.
-#[derive(Default)]
-struct Deals {
-    names: Names<kind::Deal>,
-    /// By the deals' numbers.
-    chains: Vec<Chain<Span>>,
-    arena: Arena,
-}
 
 /// A version as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,13 +57,24 @@ pub struct StoredVersion {
 pub struct Cursor {
     kind: RecordKind,
     after: Option<RecordKey>,
-    deals_done: usize,
+    /// Of deals and leads, which go by their numbers.
+    done: usize,
 }
 
 // === impl Cursor ===
 
 impl Cursor {
-    pub const START: Self = Self { kind: RecordKind::Settings, after: None, deals_done: 0 };
+    pub const START: Self = Self { kind: RecordKind::Settings, after: None, done: 0 };
+
+    fn next_kind(&self) -> Self {
+        Self { kind: self.kind.exported_next(), after: None, done: 0 }
+    }
+
+    /// Past `count` more of `all` records that go by their numbers.
+    fn further(self, count: usize, all: usize) -> Self {
+        let done = self.done + count;
+        if done < all { Self { done, ..self } } else { self.next_kind() }
+    }
 }
 
 impl RecordKind {
@@ -132,18 +134,6 @@ impl<T: Encode<()>, D: Encode<()>> Chain<State<T, D>> {
     }
 }
 
-// === impl Deals ===
-
-impl Deals {
-    fn intern(&mut self, id: &str) -> DealRef {
-        let deal = self.names.intern(id);
-        if self.chains.len() <= deal.index() {
-            self.chains.resize_with(deal.index() + 1, Chain::default);
-        }
-        deal
-    }
-}
-
 // === impl Records ===
 
 impl Records {
@@ -158,7 +148,10 @@ impl Records {
             Record::Partner(id, state) => self.partners.insert(id, kept(key, arrival, state)),
             Record::Unit(id, state) => self.units.insert(id, kept(key, arrival, state)),
             Record::Employee(id, state) => self.employees.insert(id, kept(key, arrival, state)),
-            Record::Lead(id, state) => self.leads.insert(id, kept(key, arrival, state)),
+            Record::Lead(id, state) => {
+                let lead = self.dictionary.leads.intern(id.as_str());
+                self.leads.insert(lead, key, arrival, &state, &mut self.dictionary)
+            }
             Record::Channel(id, state) => self.channels.insert(id, kept(key, arrival, state)),
             Record::Spend(id, state) => self.spends.insert(id, kept(key, arrival, state)),
             Record::Target(id, state) => self.targets.insert(id, kept(key, arrival, state)),
@@ -169,31 +162,12 @@ impl Records {
                 self.settings.insert(kept(key, arrival, settings), order)
             }
             Record::Deal(id, state) => {
-                let deal = self.deals.intern(id.as_str());
-                let chain = &mut self.deals.chains[deal.index()];
-                let arena = &mut self.deals.arena;
-                let content = match &state {
-                    State::Deleted(()) => Span::DELETED,
-                    State::Present(content) => {
-                        let packed = PackedDeal::intern(content, &mut self.dictionary);
-                        arena.keep(&packed, chain.versions().iter().map(|known| known.content))
-                    }
-                };
-                let order = |a: &Span, b: &Span| arena.cmp_content(*a, *b, &self.dictionary);
-                chain.insert(kept(key, arrival, content), order)
+                let deal = self.dictionary.deals.intern(id.as_str());
+                self.deals.insert(deal, key, arrival, &state, &mut self.dictionary)
             }
         };
         self.version_count += usize::from(placed != Placed::Known);
         placed
-    }
-
-    pub fn deal_ref(&mut self, id: &DealId) -> DealRef {
-        self.deals.intern(id.as_str())
-    }
-
-    /// The deal as it counts: its current version, unless that is a deletion.
-    pub fn current_deal(&self, deal: DealRef) -> Option<PackedDeal> {
-        self.deals.arena.get(self.deals.chains[deal.index()].current()?.content)
     }
 
     /// The batches that brought all this: revision and time of receipt, in the order of revisions.
@@ -201,13 +175,9 @@ impl Records {
         self.arrivals.all()
     }
 
-    pub fn deals(&self) -> impl Iterator<Item = DealRef> + use<> {
-        self.deals.names.refs()
-    }
-
     /// Deals that are known, deleted ones included.
     pub fn deal_count(&self) -> usize {
-        self.deals.names.len()
+        self.dictionary.deals.len()
     }
 
     /// Versions that are known, of all kinds.
@@ -221,7 +191,9 @@ impl Records {
             RecordKey::Partner(id) => self.on_shelf(&self.partners, id, Record::Partner),
             RecordKey::Unit(id) => self.on_shelf(&self.units, id, Record::Unit),
             RecordKey::Employee(id) => self.on_shelf(&self.employees, id, Record::Employee),
-            RecordKey::Lead(id) => self.on_shelf(&self.leads, id, Record::Lead),
+            RecordKey::Lead(id) => {
+                self.dictionary.leads.get(id.as_str()).map_or(Vec::new(), |lead| self.versions_of_lead(lead))
+            }
             RecordKey::Channel(id) => self.on_shelf(&self.channels, id, Record::Channel),
             RecordKey::Spend(id) => self.on_shelf(&self.spends, id, Record::Spend),
             RecordKey::Target(id) => self.on_shelf(&self.targets, id, Record::Target),
@@ -229,7 +201,7 @@ impl Records {
             RecordKey::Strategy(id) => self.on_shelf(&self.strategies, id, Record::Strategy),
             RecordKey::Settings => self.stored(&self.settings, |settings| Record::Settings(settings.clone())),
             RecordKey::Deal(id) => {
-                self.deals.names.get(id.as_str()).map_or(Vec::new(), |deal| self.versions_of_deal(deal))
+                self.dictionary.deals.get(id.as_str()).map_or(Vec::new(), |deal| self.versions_of_deal(deal))
             }
         }
     }
@@ -261,7 +233,15 @@ impl Records {
             RecordKind::Partner => list!(partners, Partner),
             RecordKind::Unit => list!(units, Unit),
             RecordKind::Employee => list!(employees, Employee),
-            RecordKind::Lead => list!(leads, Lead),
+            RecordKind::Lead => {
+                let after = after.and_then(|key| match key {
+                    RecordKey::Lead(id) => Some(id.as_str()),
+                    _ => None,
+                });
+                let is_listed = |lead: LeadRef| is_listed(self.leads.versions(lead), include_deleted);
+                let listed = self.dictionary.leads.following(after, count, is_listed);
+                listed.into_iter().filter_map(|lead| self.versions_of_lead(lead).pop()).collect()
+            }
             RecordKind::Channel => list!(channels, Channel),
             RecordKind::Spend => list!(spends, Spend),
             RecordKind::Target => list!(targets, Target),
@@ -276,11 +256,8 @@ impl Records {
                     RecordKey::Deal(id) => Some(id.as_str()),
                     _ => None,
                 });
-                let is_listed = |deal: DealRef| {
-                    let current = self.deals.chains[deal.index()].current();
-                    current.is_some_and(|kept| include_deleted || !kept.content.is_deleted())
-                };
-                let listed = self.deals.names.following(after, count, is_listed);
+                let is_listed = |deal: DealRef| is_listed(self.deals.versions(deal), include_deleted);
+                let listed = self.dictionary.deals.following(after, count, is_listed);
                 listed.into_iter().filter_map(|deal| self.versions_of_deal(deal).pop()).collect()
             }
         }
@@ -309,23 +286,26 @@ impl Records {
             RecordKind::Partner => export!(partners, Partner),
             RecordKind::Unit => export!(units, Unit),
             RecordKind::Employee => export!(employees, Employee),
-            RecordKind::Lead => export!(leads, Lead),
+            RecordKind::Lead => {
+                let refs = self.dictionary.leads.refs().skip(cursor.done).take(count);
+                let versions = refs.flat_map(|lead| self.versions_of_lead(lead)).collect();
+                return (versions, Some(cursor.further(count, self.dictionary.leads.len())));
+            }
             RecordKind::Channel => export!(channels, Channel),
             RecordKind::Spend => export!(spends, Spend),
             RecordKind::Target => export!(targets, Target),
             RecordKind::Rate => export!(rates, Rate),
             RecordKind::Strategy => export!(strategies, Strategy),
             RecordKind::Deal => {
-                let refs = self.deals().skip(cursor.deals_done).take(count);
+                let refs = self.dictionary.deals.refs().skip(cursor.done).take(count);
                 let versions = refs.flat_map(|deal| self.versions_of_deal(deal)).collect();
-                let deals_done = cursor.deals_done + count;
-                let goes_on = deals_done < self.deals.names.len();
-                return (versions, goes_on.then_some(Cursor { deals_done, ..cursor }));
+                let next = cursor.further(count, self.dictionary.deals.len());
+                return (versions, Some(next).filter(|next| next.done > 0));
             }
         };
         let next = match last {
             Some(last) => Cursor { after: Some(last), ..cursor },
-            None => Cursor { kind: cursor.kind.exported_next(), after: None, deals_done: 0 },
+            None => cursor.next_kind(),
         };
         (versions, Some(next))
     }
@@ -342,23 +322,34 @@ impl Records {
     }
 
     fn versions_of_deal(&self, deal: DealRef) -> Vec<StoredVersion> {
-        let id = DealId::try_new(self.deals.names.name(deal)).expect("ids went in as ids");
-        self.stored(&self.deals.chains[deal.index()], |&span| {
-            let state = match self.deals.arena.get(span) {
-                None => State::Deleted(()),
-                Some(packed) => State::Present(packed.resolve(&self.dictionary)),
-            };
-            Record::Deal(id.clone(), state)
+        let id = DealId::try_new(self.dictionary.deals.name(deal)).expect("ids went in as ids");
+        self.all_stored(self.deals.versions(deal), |kept| {
+            Record::Deal(id.clone(), self.deals.state(kept, &self.dictionary))
+        })
+    }
+
+    fn versions_of_lead(&self, lead: LeadRef) -> Vec<StoredVersion> {
+        let id = LeadId::try_new(self.dictionary.leads.name(lead)).expect("ids went in as ids");
+        self.all_stored(self.leads.versions(lead), |kept| {
+            Record::Lead(id.clone(), self.leads.state(kept, &self.dictionary))
         })
     }
 
     fn stored<C>(&self, chain: &Chain<C>, record: impl Fn(&C) -> Record) -> Vec<StoredVersion> {
-        let last = chain.versions().len().wrapping_sub(1);
+        self.all_stored(chain.versions(), |kept| record(&kept.content))
+    }
+
+    fn all_stored<C>(&self, versions: &[Kept<C>], record: impl Fn(&Kept<C>) -> Record) -> Vec<StoredVersion> {
+        let last = versions.len().wrapping_sub(1);
         let version = |(at, kept): (usize, &Kept<C>)| {
             let (revision, received_time) = self.arrivals.get(kept.arrival);
-            let version = Version { key: kept.key, record: record(&kept.content) };
+            let version = Version { key: kept.key, record: record(kept) };
             StoredVersion { version, revision, received_time, current: at == last }
         };
-        chain.versions().iter().enumerate().map(version).collect()
+        versions.iter().enumerate().map(version).collect()
     }
+}
+
+fn is_listed(versions: &[Kept<Span>], include_deleted: bool) -> bool {
+    versions.last().is_some_and(|current| include_deleted || !current.content.is_deleted())
 }

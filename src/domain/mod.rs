@@ -5,6 +5,7 @@ pub mod amount;
 pub mod arbitrary;
 pub mod calendar;
 pub mod exchange;
+pub mod filter;
 pub mod ids;
 pub mod record;
 pub mod subject;

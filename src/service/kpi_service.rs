@@ -5,8 +5,9 @@ use tonic::{Request, Response, Status};
 use super::render::scorecard::{self, Card};
 use super::token::Walk;
 use super::{Rpc, RpcResult, blocking, failure, now, page, parse};
-use crate::book::{Book, Selection};
+use crate::book::{Book, Roles, Scope};
 use crate::domain::calendar::Date;
+use crate::domain::filter::Filter;
 use crate::domain::record::Settings;
 use crate::domain::subject::Subject;
 use crate::domain::window::{Window, WindowSpec};
@@ -26,8 +27,8 @@ impl<J: Journal> pb::kpi_service_server::KpiService for Rpc<J> {
         let book = tenant.book();
         let settings = failure::configured(&tenant, &book)?;
         let windows = Windows::resolve(asked.window, asked.as_of, settings)?;
-        let selection = book.select(&asked.subject).ok_or_else(|| failure::no_subject(&asked.subject))?;
-        let card = windows.card(&book, &asked.subject, &selection);
+        let scope = scope(&book, &asked.subject).ok_or_else(|| failure::no_subject(&asked.subject))?;
+        let card = windows.card(&book, &asked.subject, &scope);
         Ok(Response::new(pb::GetScorecardResponse {
             scorecard: Some(scorecard::scorecard(&card, &asked.kpis, settings.reporting_currency)),
             definition: Some(windows.definition(settings, &[card])),
@@ -59,7 +60,7 @@ impl<J: Journal> pb::kpi_service_server::KpiService for Rpc<J> {
             subjects.truncate(asked.page.size);
             let cards: Vec<Card> = subjects
                 .iter()
-                .filter_map(|subject| Some(windows.card(&book, subject, &book.select(subject)?)))
+                .filter_map(|subject| Some(windows.card(&book, subject, &scope(&book, subject)?)))
                 .collect();
             let next = subjects.last().filter(|_| goes_on).map(|last| Walk {
                 first_revision: walk.as_ref().map_or(book.revision(), |walk| walk.first_revision),
@@ -82,6 +83,10 @@ impl<J: Journal> pb::kpi_service_server::KpiService for Rpc<J> {
     }
 }
 
+fn scope(book: &Book, subject: &Subject) -> Option<Scope> {
+    book.scope(subject, &Filter::default(), Roles::SOURCED)
+}
+
 /// The window of a question and the one that it is compared with.
 struct Windows {
     now: Window,
@@ -97,13 +102,13 @@ impl Windows {
         Ok(Self { now, before: now.preceding() })
     }
 
-    fn card<'a>(&self, book: &'a Book, subject: &Subject, selection: &Selection) -> Card<'a> {
+    fn card<'a>(&self, book: &'a Book, subject: &Subject, scope: &Scope) -> Card<'a> {
         let (subject, name) = book.identify(subject);
         Card {
             subject,
             name,
-            now: book.fold(selection, self.now.counted()),
-            before: self.before.map(|before| book.fold(selection, before.counted())),
+            now: book.fold(scope, self.now.counted(), None),
+            before: self.before.map(|before| book.fold(scope, before.counted(), None)),
         }
     }
 

@@ -1,0 +1,257 @@
+//! Entries: what records contribute to the pages, one dated event each.
+//!
+//! A deal contributes its opening and its end, a lead its creation, its decision, and the outcome of the
+//! prospect that it is. `contribute` makes entries; a page keeps each as one row for every share in it.
+
+use smallvec::SmallVec;
+
+use super::packed::{ChannelRef, EmployeeRef, PartnerRef, TermRef, UnitRef};
+use crate::domain::amount::{Amount, BasisPoints, Currency};
+use crate::domain::calendar::Date;
+use crate::domain::record::{Role, split};
+use crate::kpi::measures::{Measures, Tally};
+
+/// Something that happened to a deal or a lead on a day.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub event: Event,
+    /// The number of the deal, or of the lead for events of leads.
+    pub of: u32,
+    pub on: Date,
+    /// Of a deal's opening the date of its end, of its end that of its opening; of a lead's events the
+    /// date of its prospect's outcome. [`Date::NEVER`] where that hasn't come.
+    pub other_on: Date,
+    /// What the deal is worth, converted as of `on`.
+    pub value: Value,
+    /// Whether the deal is a prospect by itself: its lead isn't known.
+    pub is_prospect: bool,
+    pub traits: Traits,
+    pub labels: SmallVec<[(TermRef, TermRef); 0]>,
+    /// At least one.
+    pub shares: SmallVec<[Share; 1]>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Event {
+    DealOpened(Outcome),
+    DealEnded(Outcome),
+    LeadCreated(ProspectOutcome),
+    LeadConverted,
+    LeadDisqualified,
+    ProspectEnded(ProspectOutcome),
+}
+
+/// How a deal ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Outcome {
+    /// It has no end.
+    Open,
+    Won,
+    Lost,
+    /// Lost, and the competitor is known.
+    LostToCompetitor,
+    Expired,
+}
+
+/// What became of a prospect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ProspectOutcome {
+    Unresolved,
+    Purchased,
+    Lost,
+}
+
+/// What a deal is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// The host sent no amount.
+    Unknown,
+    /// An amount in a currency that has no rate on that day, or whose conversion is out of range.
+    Unconverted(Currency),
+    /// An amount in the reporting currency.
+    Own(Amount),
+    /// An amount converted into it.
+    Converted { amount: Amount, from: Currency, oldest_rate_on: Date },
+}
+
+/// What entries are filtered by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Traits {
+    pub owner: Option<EmployeeRef>,
+    /// The unit that the deal was sent with.
+    pub unit: Option<UnitRef>,
+    pub product: Option<TermRef>,
+    pub channel: Option<ChannelRef>,
+    pub region: RegionSource,
+}
+
+/// Where an entry's region is found. Partners' regions aren't part of it: they may change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RegionSource {
+    /// A lead's partner, whose region comes first.
+    pub lead_partner: Option<PartnerRef>,
+    /// Then the region that was sent.
+    pub own: Option<TermRef>,
+    /// Then that of the credited partner with the greatest share.
+    pub credited_partner: Option<PartnerRef>,
+}
+
+/// A part in a deal: a partner's credit, or the uncredited rest of what was sourced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    pub slot: Slot,
+    pub role: Role,
+    pub bps: BasisPoints,
+}
+
+/// Whose share it is: a partner's, or the uncredited rest. The rest sorts first.
+pub type Slot = Option<PartnerRef>;
+
+/// A set of credit roles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Roles(u8);
+
+// === impl Roles ===
+
+impl Roles {
+    pub const SOURCED: Self = Self(1 << Role::Sourced as u8);
+
+    pub fn of(roles: &[Role]) -> Self {
+        Self(roles.iter().fold(0, |bits, &role| bits | 1 << role as u8))
+    }
+
+    pub fn contains(self, role: Role) -> bool {
+        self.0 & (1 << role as u8) != 0
+    }
+}
+
+// === impl Event ===
+
+impl Event {
+    /// The least in order.
+    pub const LEAST: Self = Self::DealOpened(Outcome::Open);
+
+    /// Whether it is an event of a deal, not of a lead.
+    pub fn is_of_deal(self) -> bool {
+        matches!(self, Self::DealOpened(_) | Self::DealEnded(_))
+    }
+}
+
+// === impl Value ===
+
+impl Value {
+    pub fn amount(&self) -> Option<Amount> {
+        match *self {
+            Self::Own(amount) | Self::Converted { amount, .. } => Some(amount),
+            Self::Unknown | Self::Unconverted(_) => None,
+        }
+    }
+
+    /// The currency from which the amount was, or would have to be, converted.
+    pub fn foreign_currency(&self) -> Option<Currency> {
+        match *self {
+            Self::Unconverted(from) | Self::Converted { from, .. } => Some(from),
+            Self::Unknown | Self::Own(_) => None,
+        }
+    }
+
+    pub fn oldest_rate_on(&self) -> Option<Date> {
+        match *self {
+            Self::Converted { oldest_rate_on, .. } => Some(oldest_rate_on),
+            _ => None,
+        }
+    }
+}
+
+// === impl Entry ===
+
+impl Entry {
+    /// What the deal or lead adds, once: its counts, and `amount` of money.
+    pub fn measures(&self, amount: Option<Amount>) -> Measures {
+        measures(self.event, self.on, self.other_on, self.is_prospect, amount)
+    }
+}
+
+/// What an event adds to its day.
+pub fn measures(
+    event: Event,
+    on: Date,
+    other_on: Date,
+    is_prospect: bool,
+    amount: Option<Amount>,
+) -> Measures {
+    let mut measures = Measures::default();
+    let tally = Tally {
+        count: 1,
+        priced_count: i64::from(amount.is_some()),
+        amount_e4: amount.map_or(0, |amount| i128::from(amount.e4())),
+    };
+    let mut prospect = |outcome| match outcome {
+        ProspectOutcome::Purchased => measures.purchased_count = 1,
+        ProspectOutcome::Lost => measures.lost_prospect_count = 1,
+        ProspectOutcome::Unresolved => {}
+    };
+    match event {
+        Event::DealOpened(_) => {
+            measures.opened = tally;
+            measures.opened_day_numbers = i64::from(on.day_number());
+            measures.prospect_count = i64::from(is_prospect);
+        }
+        Event::DealEnded(Outcome::Open) => {}
+        Event::DealEnded(outcome) => {
+            if is_prospect {
+                let won = outcome == Outcome::Won;
+                prospect(if won { ProspectOutcome::Purchased } else { ProspectOutcome::Lost });
+            }
+            let same_day = i64::from(on == other_on);
+            match outcome {
+                Outcome::Open => {}
+                Outcome::Won => {
+                    measures.won = tally;
+                    measures.cycle_days = i64::from(on.days_since(other_on));
+                    measures.same_day_won_count = same_day;
+                }
+                Outcome::Lost => measures.lost = tally,
+                Outcome::LostToCompetitor => {
+                    measures.lost = tally;
+                    measures.lost_to_competitor_count = 1;
+                }
+                Outcome::Expired => measures.expired = tally,
+            }
+            measures.ended_day_numbers = i64::from(on.day_number());
+            measures.same_day_count = same_day;
+        }
+        Event::LeadCreated(_) => {
+            measures.lead_count = 1;
+            measures.prospect_count = 1;
+        }
+        Event::LeadConverted => measures.converted_lead_count = 1,
+        Event::LeadDisqualified => measures.disqualified_lead_count = 1,
+        Event::ProspectEnded(outcome) => prospect(outcome),
+    }
+    measures
+}
+
+/// The part of `whole` that falls to the shares that `is_asked` picks: the greatest, over the roles, of
+/// what their shares make (docs/kpis.md §1, "Credit"). Shares come by role in the order of their
+/// partners' ids, the uncredited rest last.
+pub fn part(whole: Amount, shares: &[Share], is_asked: impl Fn(&Share) -> bool) -> Amount {
+    if let [only] = shares {
+        return if is_asked(only) { whole } else { Amount::ZERO };
+    }
+    let of_role = |role| {
+        let of_role = || shares.iter().filter(move |share| share.role == role);
+        if !of_role().any(&is_asked) {
+            return 0;
+        }
+        let credited = || of_role().filter(|share| share.slot.is_some());
+        let parts = split(whole, &credited().map(|share| share.bps).collect::<SmallVec<[_; 4]>>());
+        let rest = whole.e4() - parts.iter().map(|part| part.e4()).sum::<i64>();
+        let asked = credited().zip(&parts).filter(|(share, _)| is_asked(share));
+        let rest_asked = of_role().any(|share| share.slot.is_none() && is_asked(share));
+        asked.map(|(_, part)| part.e4()).sum::<i64>() + if rest_asked { rest } else { 0 }
+    };
+    let roles = [Role::Sourced, Role::Influenced, Role::Fulfilled];
+    let greatest_e4 = roles.map(of_role).into_iter().max().unwrap_or_default();
+    Amount::try_from_e4(greatest_e4).expect("parts never exceed the whole")
+}

@@ -1,0 +1,96 @@
+//! Scopes: what a question's subject, filter and roles pick of the rows.
+//!
+//! A scope is formed for one question from the trees and attributes of that moment; rows know nothing of
+//! them.
+
+use std::collections::HashSet;
+
+use super::entry::{Roles, Share, Slot};
+use super::packed::{ChannelRef, TermRef};
+use super::page::Row;
+use super::pools::{DeskRef, LabelSetRef};
+
+#[derive(Clone, Debug)]
+pub struct Scope {
+    /// Which credits count.
+    pub roles: Roles,
+    /// Whose shares, sorted: amounts are the parts of these. None: every deal, whole.
+    pub slots: Option<Vec<Slot>>,
+    /// At which desks, sorted. None: at all.
+    pub desks: Option<Vec<DeskRef>>,
+    /// What the filter asks of deals and leads themselves. None: nothing.
+    pub test: Option<Test>,
+}
+
+/// What a filter asks of the attributes of deals and leads. None of a kind: nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Test {
+    pub products: Option<HashSet<Option<TermRef>>>,
+    pub channels: Option<HashSet<Option<ChannelRef>>>,
+    pub regions: Option<Regions>,
+    /// Those whose labels pass.
+    pub label_sets: Option<HashSet<LabelSetRef>>,
+    /// Whether there is a credit in a role asked for.
+    pub credited: Option<bool>,
+    /// Under a product or deal labels: the leads of which a deal passes both.
+    pub leads: Option<HashSet<u32>>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Regions {
+    pub asked: HashSet<Option<TermRef>>,
+    /// The region of each partner, by its number.
+    pub of_partners: Vec<Option<TermRef>>,
+}
+
+// === impl Scope ===
+
+impl Scope {
+    /// Whether a share is among those asked for.
+    pub fn asks_for(&self, share: &Share) -> bool {
+        let is_asked = |slots: &Vec<Slot>| slots.binary_search(&share.slot).is_ok();
+        self.roles.contains(share.role) && self.slots.as_ref().is_none_or(is_asked)
+    }
+
+    /// Whether a row's deal or lead passes, whoever has a share in it.
+    pub fn keeps(&self, row: &Row, shares: &[Share]) -> bool {
+        let at_desk = |desks: &Vec<DeskRef>| desks.binary_search(&row.desk).is_ok();
+        self.desks.as_ref().is_none_or(at_desk)
+            && self.test.as_ref().is_none_or(|test| test.passes(row, shares, self.roles))
+    }
+}
+
+// === impl Test ===
+
+impl Test {
+    fn passes(&self, row: &Row, shares: &[Share], roles: Roles) -> bool {
+        let of_deal = || {
+            self.products.as_ref().is_none_or(|asked| asked.contains(&row.product))
+                && self.label_sets.as_ref().is_none_or(|passing| passing.contains(&row.labels))
+        };
+        let by_deals = if row.event.is_of_deal() {
+            of_deal()
+        } else {
+            self.leads.as_ref().is_none_or(|passing| passing.contains(&row.of))
+        };
+        let credited = || shares.iter().any(|share| share.slot.is_some() && roles.contains(share.role));
+        by_deals
+            && self.channels.as_ref().is_none_or(|asked| asked.contains(&row.channel))
+            && self.regions.as_ref().is_none_or(|regions| regions.asked.contains(&regions.of(row)))
+            && self.credited.is_none_or(|asked| asked == credited())
+    }
+}
+
+// === impl Regions ===
+
+impl Regions {
+    fn of(&self, row: &Row) -> Option<TermRef> {
+        let of_partner = |partner: super::packed::PartnerRef| *self.of_partners.get(partner.index())?;
+        let source = &row.region;
+        source
+            .lead_partner
+            .and_then(of_partner)
+            .or(source.own)
+            .or_else(|| source.credited_partner.and_then(of_partner))
+    }
+}
