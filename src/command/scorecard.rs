@@ -276,12 +276,13 @@ fn card(answer: &GetScorecardResponse) -> String {
             let worth = kpi.missed_amount.as_ref().map_or_else(out_of_range, |money| {
                 format!("{} {}", number::amount(money), money.currency_code)
             });
-            let unpriced = match kpi.unpriced_missed_count {
-                0 => String::new(),
-                count => format!(" without the {} whose amount isn't known", number::count(count)),
+            let worth = match kpi.unpriced_missed_count {
+                0 => format!("worth {worth}"),
+                all if all == kpi.missed_count => "none with a known amount".to_owned(),
+                some => format!("worth {worth} and the {} whose amount isn't known", number::count(some)),
             };
             remarks.push(format!(
-                "Missed: {} deals, worth {worth}{unpriced}; {} lost to a competitor, {} expired.",
+                "Missed: {} deals, {worth}; {} lost to a competitor, {} expired.",
                 number::count(kpi.missed_count),
                 number::count(kpi.lost_to_competitor_count),
                 number::count(kpi.expired_count),
