@@ -51,7 +51,12 @@ pub enum RegistryError {
 impl<J: Journal> Tenants<J> {
     /// The tenants of `journal`. Each is stored as a snapshot after so many bytes of batches.
     pub fn new(journal: Arc<J>, snapshot_after_bytes: usize) -> Self {
-        Self { journal, snapshot_after_bytes, slots: Mutex::default(), changing: tokio::sync::Mutex::default() }
+        Self {
+            journal,
+            snapshot_after_bytes,
+            slots: Mutex::default(),
+            changing: tokio::sync::Mutex::default(),
+        }
     }
 
     /// A tenant that exists, loaded if it wasn't.
@@ -126,7 +131,8 @@ impl<J: Journal> Tenants<J> {
         let mut slots = self.slots.lock();
         let slot = slots.entry(id.clone()).or_insert_with(|| {
             let (done, slot) = watch::channel(None);
-            let (id, journal, after_bytes) = (id.clone(), Arc::clone(&self.journal), self.snapshot_after_bytes);
+            let (id, journal, after_bytes) =
+                (id.clone(), Arc::clone(&self.journal), self.snapshot_after_bytes);
             tokio::spawn(async move {
                 let loaded = Tenant::load(id, journal, after_bytes).await;
                 done.send_replace(Some(loaded));
