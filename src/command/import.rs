@@ -224,9 +224,7 @@ fn report(summary: &Summary) -> Vec<String> {
     lines.extend(summary.notes.iter().map(|note| format!("note: {note}")));
     for (kind, counts) in summary.kinds.iter().filter(|(_, counts)| counts.repeated_count > 0) {
         let (kind, repeated) = (kind.replace('_', " "), count(counts.repeated_count));
-        lines.push(format!(
-            "note: {repeated} rows tell word for word of a record ({kind}) that an earlier row told of: it is written once"
-        ));
+        lines.push(format!("note: {repeated} rows repeat what an earlier row says of the same {kind}"));
     }
     lines
 }

@@ -282,7 +282,7 @@ fn card(answer: &GetScorecardResponse) -> String {
                 some => format!("worth {worth} and the {} whose amount isn't known", number::count(some)),
             };
             remarks.push(format!(
-                "Missed: {} deals, {worth}; {} lost to a competitor, {} expired.",
+                "Missed deals: {}, {worth}; {} lost to a competitor, {} expired.",
                 number::count(kpi.missed_count),
                 number::count(kpi.lost_to_competitor_count),
                 number::count(kpi.expired_count),
@@ -613,7 +613,7 @@ Deal count               2              0      +2  better  deals won
 Deal success       66.67 %  no deal ended                  2 won / 3 ended
 
 Deal success lies between 20.77 % and 93.85 % with 95 % confidence.
-Missed: 1 deals, worth 300.00 USD; 1 lost to a competitor, 0 expired.";
+Missed deals: 1, worth 300.00 USD; 1 lost to a competitor, 0 expired.";
         assert_eq!(card(&answer), expected);
     }
 

@@ -35,11 +35,18 @@ pub struct Sidecar {
 impl Sidecar {
     /// Starts a sidecar over a data directory, on a free port of this machine, and waits until it says where.
     pub fn start(data_dir: &Path, more: &[&str]) -> Self {
+        Self::start_in(Path::new("."), data_dir, more)
+    }
+
+    /// The same from a directory, to which paths in the arguments are relative.
+    pub fn start_in(directory: &Path, data_dir: &Path, more: &[&str]) -> Self {
         let listens = 1 + more.iter().filter(|flag| **flag == "--listen").count();
         let mut process = Command::new(PROGRAM)
-            .args(["serve", "--listen", "127.0.0.1:0", "--drain-delay", "0s", "--data-dir"])
+            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(data_dir)
             .args(more)
+            .current_dir(directory)
+            .env("CKPI_DRAIN_DELAY", "0s") // no load balancer has to notice; a flag wins over it
             .env("RUST_LOG", "warn") // what goes wrong is seen beside the test's own words
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
