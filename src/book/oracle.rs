@@ -221,14 +221,14 @@ impl Oracle {
     }
 
     /// The subjects of a kind that are listed, in order.
-    pub fn subjects(&self, kind: SubjectKind) -> Vec<Subject> {
+    pub fn subjects(&self, kind: SubjectKind, include_sub_partners: bool) -> Vec<Subject> {
         fn listed<K>(nodes: &Nodes) -> impl Iterator<Item = Id<K>> {
             let listed =
                 nodes.sent.iter().filter(|(id, node)| !node.is_deleted && nodes.survivor(id) == **id);
             listed.map(|(id, _)| Id::try_new(id).unwrap())
         }
         match kind {
-            SubjectKind::Partner { include_sub_partners } => listed(&self.partners)
+            SubjectKind::Partner => listed(&self.partners)
                 .map(|partner| Subject::Partner { partner, include_sub_partners })
                 .collect(),
             SubjectKind::Employee => listed(&self.employees).map(Subject::Employee).collect(),
