@@ -20,7 +20,8 @@ use crate::domain::calendar::{Date, DateRange};
 use crate::domain::record::Role;
 use crate::kpi::measures::Measures;
 
-const CHUNK_ROWS: usize = 256;
+/// Under test few, so that small histories split chunks.
+const CHUNK_ROWS: usize = if cfg!(test) { 4 } else { 256 };
 
 /// One share of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -397,5 +398,37 @@ impl Page {
         assert_eq!(filled(&self.by_slot), filled(&fresh.by_slot), "by_slot");
         assert_eq!(filled(&self.by_desk), filled(&fresh.by_desk), "by_desk");
         assert_eq!(filled(&self.by_day), filled(&fresh.by_day), "by_day");
+
+        for sheet in self.sheets() {
+            let shared_row_count = sheet.rows().filter(|row| row.shared).count();
+            assert_eq!(sheet.shared.values().map(|shared| shared.shares.len()).sum::<usize>(), shared_row_count);
+        }
+        let amounts = |sums: &mut dyn Iterator<Item = &Measures>| {
+            sums.fold([0; 4], |[opened, won, lost, expired], sum| {
+                let Measures { opened: o, won: w, lost: l, expired: e, .. } = sum;
+                [opened + o.amount_e4, won + w.amount_e4, lost + l.amount_e4, expired + e.amount_e4]
+            })
+        };
+        let (parts, whole) = (amounts(&mut self.by_slot.values()), amounts(&mut self.by_day.values()));
+        assert_eq!(parts, whole, "the parts and the uncredited rest add up");
+    }
+
+    /// The sum of what no partner sourced.
+    pub fn uncredited(&self) -> Measures {
+        self.by_slot.get(&None).copied().unwrap_or_default()
+    }
+
+    /// All that the page holds, to be compared.
+    pub fn contents(&self) -> impl PartialEq + std::fmt::Debug + use<> {
+        let sheets = self.sheets().map(|sheet| {
+            let shared: BTreeMap<_, _> =
+                sheet.shared.iter().map(|(key, shared)| (*key, shared.shares.clone())).collect();
+            (sheet.rows().copied().collect::<Vec<_>>(), shared, sheet.foreign_row_count)
+        });
+        let filled = |sum: &Measures| *sum != Measures::default();
+        let by_slot: Vec<_> = self.by_slot.clone().into_iter().filter(|(_, sum)| filled(sum)).collect();
+        let by_desk: Vec<_> = self.by_desk.clone().into_iter().filter(|(_, sum)| filled(sum)).collect();
+        let by_day: Vec<_> = self.by_day.clone().into_iter().filter(|(_, sum)| filled(sum)).collect();
+        (sheets, by_slot, by_desk, by_day)
     }
 }
