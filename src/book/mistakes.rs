@@ -70,15 +70,17 @@ fn tally(count: i64, priced_count: i64, units: i64) -> Tally {
 
 #[test]
 fn the_comparison_window_is_not_a_day_short() {
-    // One deal a day from 1 January to 31 March 2024.
+    // One deal a day from 1 January 2024 on, two on 31 March.
     let first = date("2024-01-01");
-    let daily = (0..91).map(|n| sent(&format!("d{n}"), won(&first.plus_days(n).to_string())));
+    let days_on = (0..91).chain([90]);
+    let daily =
+        days_on.enumerate().map(|(n, day)| sent(&format!("d{n}"), won(&first.plus_days(day).to_string())));
     let book = book(daily);
     let starts = plain_settings().period_starts();
     for (spec, expected, expected_before) in [
-        (WindowSpec::LastDays(15), 15, 15),
-        (WindowSpec::LastDays(1), 1, 1),
-        (WindowSpec::Period(PeriodUnit::Month, PeriodPlace::This), 31, 29),
+        (WindowSpec::LastDays(15), 16, 15),
+        (WindowSpec::LastDays(1), 2, 1),
+        (WindowSpec::Period(PeriodUnit::Month, PeriodPlace::This), 32, 29),
         (WindowSpec::Period(PeriodUnit::Week, PeriodPlace::Previous), 7, 7),
         (WindowSpec::Dates(days("2024-03-10..2024-03-20")), 10, 10),
     ] {
@@ -95,17 +97,24 @@ fn the_boundary_instant_counts_in_one_window() {
     // Midnight in Dhaka is 18:00 in London. The last nanosecond of February, the first of March.
     let midnight = noon("2024-03-01").plus_hours(-12);
     let before = Instant::from_nanos(midnight.as_nanos() - 1);
-    let at = |instant| plain_deal(noon("2024-02-01"), DealStatus::Won(instant));
+    let at = |instant| Deal {
+        owner: Some(id("e")),
+        credits: credits(&[(Role::Sourced, "a", 10_000)]),
+        ..plain_deal(noon("2024-02-01"), DealStatus::Won(instant))
+    };
     let book = book([sent("d1", at(before)), sent("d2", Deal { amount: worth(7, "USD"), ..at(midnight) })]);
-    for (window, expected) in [
-        ("2024-02-01..2024-03-01", tally(1, 0, 0)),
-        ("2024-03-01..2024-04-01", tally(1, 1, 7)),
-        ("2024-02-15..2024-03-01", tally(1, 0, 0)), // edges, told from rows
-        ("2024-03-01..2024-03-15", tally(1, 1, 7)),
-        ("2024-02-29..2024-03-01", tally(1, 0, 0)),
-        ("2024-03-01..2024-03-02", tally(1, 1, 7)),
-    ] {
-        assert_eq!(tenant(&book, window).won, expected, "{window}");
+    for subject in [Subject::Tenant, partner("a", false), Subject::Employee(id("e"))] {
+        for (window, expected) in [
+            ("2024-02-01..2024-03-01", tally(1, 0, 0)),
+            ("2024-03-01..2024-04-01", tally(1, 1, 7)),
+            ("2024-02-15..2024-03-01", tally(1, 0, 0)), // edges, told from rows
+            ("2024-03-01..2024-03-15", tally(1, 1, 7)),
+            ("2024-02-20..2024-02-29", tally(0, 0, 0)),
+            ("2024-02-29..2024-03-01", tally(1, 0, 0)),
+            ("2024-03-01..2024-03-02", tally(1, 1, 7)),
+        ] {
+            assert_eq!(measures(&book, &subject, days(window)).won, expected, "{subject:?} in {window}");
+        }
     }
 }
 

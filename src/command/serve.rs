@@ -47,6 +47,7 @@ impl ServeCommand {
             .with_ansi(colours)
             .init();
 
+        #[allow(clippy::disallowed_methods)] // here the environment becomes the configuration
         let config = Config::load(self.config.as_deref(), |name| std::env::var(name).ok(), &self.settings)
             .map_err(|error| Failure::Usage(error.to_string()))?;
         let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
