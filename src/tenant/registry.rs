@@ -85,10 +85,14 @@ impl<J: Journal> Tenants<J> {
         match known {
             Some((true, revision)) => Ok((tenant, revision)),
             Some((false, _)) => Err(RegistryError::ExistsOtherwise),
-            None => {
-                let revision = configure(&tenant, settings, now).await?;
-                Ok((tenant, revision))
-            }
+            None => match configure(&tenant, settings, now).await {
+                Ok(revision) => Ok((tenant, revision)),
+                Err(error) => {
+                    // It may not have come to be: the next call looks for it anew.
+                    self.slots.lock().remove(id);
+                    Err(error.into())
+                }
+            },
         }
     }
 
