@@ -2,6 +2,7 @@
 //! a test each, which fails when the mistake is made.
 
 use super::Book;
+use super::histories::scope;
 use super::histories::{apply, currency, days, id, noon, plain_deal, plain_settings};
 use crate::domain::amount::{Amount, BasisPoints, Money};
 use crate::domain::calendar::{DateRange, Instant, date};
@@ -27,7 +28,7 @@ fn book(records: impl IntoIterator<Item = Record>) -> Book {
 }
 
 fn measures(book: &Book, subject: &Subject, dates: DateRange) -> Measures {
-    book.fold(&book.select(subject).expect("a known subject"), dates).measures
+    book.fold(&scope(book, subject).expect("a known subject"), dates, None).measures
 }
 
 fn tenant(book: &Book, window: &str) -> Measures {

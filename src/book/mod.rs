@@ -364,7 +364,14 @@ impl Book {
             })
         };
         let foreign = self.pages.foreign_deals(from);
-        foreign.filter(|&(_, currency, on)| is_retold(currency, on)).map(|(deal, ..)| DealRef::new(deal)).collect()
+        let mut retold: Vec<DealRef> = foreign
+            .filter(|&(_, currency, on)| is_retold(currency, on))
+            .map(|(deal, ..)| DealRef::new(deal))
+            .collect();
+        // A deal has several rows.
+        retold.sort_unstable();
+        retold.dedup();
+        retold
     }
 
     fn grow_trees(&mut self) {

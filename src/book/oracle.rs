@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ethnum::U256;
 
+use super::StoredVersion;
 use super::pages::Fold;
-use super::{StoredVersion, SubjectKind};
 use crate::domain::amount::{Currency, Money};
 use crate::domain::calendar::{Date, DateRange, Instant};
 use crate::domain::exchange::{Rate, RateKey};
@@ -18,6 +18,7 @@ use crate::domain::record::{
     Credit, Deal, DealStatus, Expiry, Record, RecordKey, Role, Settings, State, Version, canonical,
 };
 use crate::domain::subject::Subject;
+use crate::domain::subject::SubjectKind;
 use crate::kpi::measures::{Measures, Tally};
 
 /// A version as a journal brought it.
@@ -369,12 +370,16 @@ fn note_names(record: &Record, partners: &mut Nodes, employees: &mut Nodes, unit
             employees.named.extend(deal.owner.iter().map(text));
             units.named.extend(deal.unit.iter().map(text));
         }
+        Record::Lead(_, State::Present(lead)) => {
+            partners.named.extend(lead.partner.iter().map(text));
+            employees.named.extend(lead.owner.iter().map(text));
+        }
         _ => {}
     }
 }
 
 fn add(measures: &mut Measures, outcome: Outcome, is_priced: bool, amount_e4: i128) {
-    let Measures { won, lost, expired, lost_to_competitor_count } = measures;
+    let Measures { won, lost, expired, lost_to_competitor_count, .. } = measures;
     let Tally { count, priced_count, amount_e4: sum } = match outcome {
         Outcome::Won => won,
         Outcome::Lost { .. } => lost,
