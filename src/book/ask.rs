@@ -55,8 +55,12 @@ impl Book {
             self.pools.desks.those(|desk| {
                 let unit = self.unit_of_desk(desk);
                 let owner = desk.owner.map(|owner| self.employee_trees.survivor(owner));
-                owners.as_ref().is_none_or(|owners| desk.owner.is_some_and(|o| owners.binary_search(&o).is_ok()))
-                    && units.as_ref().is_none_or(|units| unit.is_some_and(|u| units.binary_search(&u).is_ok()))
+                owners
+                    .as_ref()
+                    .is_none_or(|owners| desk.owner.is_some_and(|o| owners.binary_search(&o).is_ok()))
+                    && units
+                        .as_ref()
+                        .is_none_or(|units| unit.is_some_and(|u| units.binary_search(&u).is_ok()))
                     && asked_owners.as_ref().is_none_or(|asked| asked.contains(&owner))
                     && asked_units.as_ref().is_none_or(|asked| asked.contains(&unit))
             })
@@ -85,9 +89,10 @@ impl Book {
         let passes = |partner: Option<&Partner>| {
             one_of(&filter.partner_types, partner.and_then(|partner| partner.partner_type.as_ref()))
                 && one_of(&filter.tiers, partner.and_then(|partner| partner.tier.as_ref()))
-                && filter.partner_labels.iter().all(|(key, values)| {
-                    one_of(values, partner.and_then(|partner| partner.labels.get(key)))
-                })
+                && filter
+                    .partner_labels
+                    .iter()
+                    .all(|(key, values)| one_of(values, partner.and_then(|partner| partner.labels.get(key))))
         };
         // The uncredited rest is no partner: it passes only where it is asked for as such.
         let rest_passes = filter.partners.contains(&None)

@@ -26,7 +26,12 @@ pub type Entries = SmallVec<[Entry; 2]>;
 ///
 /// `lead` is the deal's lead, if that is known: a deal without one is a prospect by itself, and one
 /// without a channel has its lead's.
-pub fn deal_entries(number: DealRef, deal: &PackedDeal, lead: Option<&PackedLead>, ground: &Ground) -> Entries {
+pub fn deal_entries(
+    number: DealRef,
+    deal: &PackedDeal,
+    lead: Option<&PackedLead>,
+    ground: &Ground,
+) -> Entries {
     let Some(settings) = &ground.settings else { return Entries::new() };
     let (opened_on, ended_on, outcome) = life_of(deal, settings);
     let channel = deal.channel.or_else(|| lead.and_then(|lead| lead.channel));
@@ -74,7 +79,8 @@ pub fn lead_entries(
     let (outcome, ended_on) = prospect_of(lead, deals, settings);
 
     // Whatever the lead leaves empty is its first deal's.
-    let first = deals.iter().min_by_key(|(_, id, deal)| (life_of(deal, settings).0, *id)).map(|(.., deal)| deal);
+    let first =
+        deals.iter().min_by_key(|(_, id, deal)| (life_of(deal, settings).0, *id)).map(|(.., deal)| deal);
     let region = RegionSource {
         lead_partner: lead.partner.filter(|_| lead.region.is_none()),
         own: lead.region.or_else(|| first.and_then(|deal| deal.region)),

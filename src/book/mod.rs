@@ -26,6 +26,7 @@ mod oracle;
 mod packed;
 mod page;
 mod pages;
+mod pipeline;
 mod pools;
 mod records;
 mod scope;
@@ -364,7 +365,10 @@ impl Book {
             })
         };
         let foreign = self.pages.foreign_deals(from);
-        foreign.filter(|&(_, currency, on)| is_retold(currency, on)).map(|(deal, ..)| DealRef::new(deal)).collect()
+        foreign
+            .filter(|&(_, currency, on)| is_retold(currency, on))
+            .map(|(deal, ..)| DealRef::new(deal))
+            .collect()
     }
 
     fn grow_trees(&mut self) {

@@ -147,9 +147,12 @@ impl PackedDeal {
         let role = self.credits.first()?.role;
         let of_role = || self.credits.iter().filter(|credit| credit.role == role);
         let given: u16 = of_role().filter_map(|credit| credit.share).map(BasisPoints::get).sum();
-        let bps = |credit: &PackedCredit| credit.share.map_or(BasisPoints::WHOLE.get() - given, BasisPoints::get);
+        let bps =
+            |credit: &PackedCredit| credit.share.map_or(BasisPoints::WHOLE.get() - given, BasisPoints::get);
         // Credits come in the order of their partners' ids: of equal ones the first is taken.
-        of_role().reduce(|best, credit| if bps(credit) > bps(best) { credit } else { best }).map(|best| best.partner)
+        of_role()
+            .reduce(|best, credit| if bps(credit) > bps(best) { credit } else { best })
+            .map(|best| best.partner)
     }
 }
 
@@ -576,8 +579,9 @@ impl<P: Packed> Arena<P> {
         if a == b || self.bytes(a) == self.bytes(b) {
             return Ordering::Equal;
         }
-        let bytes =
-            |span| self.get(span).map(|record| canonical(&State::<P::Content>::Present(record.resolve(dictionary))));
+        let bytes = |span| {
+            self.get(span).map(|record| canonical(&State::<P::Content>::Present(record.resolve(dictionary))))
+        };
         match (bytes(a), bytes(b)) {
             (Some(a), Some(b)) => a.cmp(&b),
             (a, b) => b.is_some().cmp(&a.is_some()), // a deletion is the greater

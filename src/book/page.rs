@@ -176,9 +176,8 @@ impl Page {
         let mut measures = sum(slots.iter().filter_map(|slot| self.by_slot.get(slot)).copied());
         if slots.len() > 1 {
             for shared in self.sheets().into_iter().flat_map(|sheet| sheet.shared.values()) {
-                let is_inside = |share: &&Share| {
-                    share.role == Role::Sourced && slots.binary_search(&share.slot).is_ok()
-                };
+                let is_inside =
+                    |share: &&Share| share.role == Role::Sourced && slots.binary_search(&share.slot).is_ok();
                 let once = counts(shared.first.measures(shared.first.value.amount()));
                 for _ in 1..shared.shares.iter().filter(is_inside).count() {
                     measures -= once;
@@ -215,7 +214,8 @@ impl Sheet {
         last: Date,
     ) -> impl Iterator<Item = (&'a Row, Parts<'a>)> {
         let all = scope.slots.is_none().then(|| self.rows.iter());
-        let of_slots = scope.slots.iter().flatten().flat_map(move |&slot| self.rows.of_slot(slot, from, last));
+        let of_slots =
+            scope.slots.iter().flatten().flat_map(move |&slot| self.rows.of_slot(slot, from, last));
         let rows = all.into_iter().flatten().chain(of_slots);
         rows.filter(move |row| from <= row.on && row.on <= last).filter_map(move |row| {
             let mut alone = None;
@@ -355,8 +355,7 @@ impl Rows {
     fn of_slot(&self, slot: Slot, from: Date, last: Date) -> impl Iterator<Item = &Row> {
         let least = (slot, from, 0, 0, Event::LEAST);
         let chunk = if self.chunks.is_empty() { 0 } else { self.chunk_of(least) };
-        let start =
-            self.chunks.get(chunk).map_or(0, |chunk| chunk.partition_point(|row| row.key() < least));
+        let start = self.chunks.get(chunk).map_or(0, |chunk| chunk.partition_point(|row| row.key() < least));
         let rows = self.chunks[chunk..].iter().flatten().skip(start);
         rows.take_while(move |row| row.slot == slot && row.on <= last)
     }
@@ -401,7 +400,10 @@ impl Page {
 
         for sheet in self.sheets() {
             let shared_row_count = sheet.rows().filter(|row| row.shared).count();
-            assert_eq!(sheet.shared.values().map(|shared| shared.shares.len()).sum::<usize>(), shared_row_count);
+            assert_eq!(
+                sheet.shared.values().map(|shared| shared.shares.len()).sum::<usize>(),
+                shared_row_count
+            );
         }
         let amounts = |sums: &mut dyn Iterator<Item = &Measures>| {
             sums.fold([0; 4], |[opened, won, lost, expired], sum| {

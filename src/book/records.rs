@@ -16,8 +16,8 @@ use crate::domain::ids::{
     ChannelId, DealId, EmployeeId, LeadId, PartnerId, SpendId, StrategyId, TargetId, UnitId,
 };
 use crate::domain::record::{
-    Channel, Employee, Partner, Record, RecordKey, RecordKind, Settings, Spend, State, Strategy,
-    Target, Unit, Version, canonical,
+    Channel, Employee, Partner, Record, RecordKey, RecordKind, Settings, Spend, State, Strategy, Target,
+    Unit, Version, canonical,
 };
 
 #[derive(Default)]

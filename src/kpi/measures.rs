@@ -136,11 +136,11 @@ mod tests {
         let march = DateRange { from: date("2024-03-01"), to: date("2024-04-01") };
         let earlier = DateRange { from: Date::FIRST, to: march.from };
         for (deals, expected) in [
-            (vec![("2024-02-01", "2024-05-01")], 31),                          // open all through
-            (vec![("2024-03-30", "2024-05-01")], 2),                           // from the 30th on
-            (vec![("2024-02-01", "2024-03-03")], 2),                           // the 1st and 2nd
-            (vec![("2024-03-10", "2024-03-10")], 1),                           // a day's deal
-            (vec![("2024-02-10", "2024-02-10")], 0),                           // that of another month
+            (vec![("2024-02-01", "2024-05-01")], 31), // open all through
+            (vec![("2024-03-30", "2024-05-01")], 2),  // from the 30th on
+            (vec![("2024-02-01", "2024-03-03")], 2),  // the 1st and 2nd
+            (vec![("2024-03-10", "2024-03-10")], 1),  // a day's deal
+            (vec![("2024-02-10", "2024-02-10")], 0),  // that of another month
             (vec![("2024-02-01", "2024-02-20"), ("2024-04-01", "2024-04-09")], 0),
             (vec![("2024-02-01", "2024-03-03"), ("2024-03-05", "2024-03-15")], 12),
         ] {
