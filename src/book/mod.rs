@@ -26,6 +26,7 @@ mod oracle;
 mod packed;
 mod page;
 mod pages;
+mod pipeline;
 mod pools;
 mod records;
 mod scope;
@@ -51,6 +52,7 @@ use crate::domain::record::{Record, Settings, State, Version, canonical};
 
 pub use self::entry::Roles;
 pub use self::pages::Fold;
+pub use self::pipeline::Found;
 pub use self::records::{Cursor, StoredVersion};
 pub use self::scope::Scope;
 

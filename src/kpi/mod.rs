@@ -5,6 +5,7 @@ pub mod deal_count;
 pub mod deal_success;
 pub mod figure;
 pub mod measures;
+pub mod pipeline;
 
 /// The KPIs that can be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -52,6 +52,12 @@ pub fn window(as_of: Date) -> Status {
     violations(Violations::one("window", reason))
 }
 
+/// A movement that would begin after its end.
+pub fn since(since: Date, as_of: Date) -> Status {
+    let reason = format!("is {since}, must not be later than as_of, which is {as_of}");
+    violations(Violations::one("since", reason))
+}
+
 /// The tenant's settings, without which nothing can be told.
 pub fn configured<'a, J: Journal>(tenant: &Tenant<J>, book: &'a Book) -> Result<&'a Settings, Status> {
     book.settings().ok_or_else(|| {

@@ -2,6 +2,7 @@
 
 use tonic::{Request, Response, Status};
 
+use super::render::pipeline;
 use super::render::scorecard::{self, Card};
 use super::token::Walk;
 use super::{Rpc, RpcResult, blocking, failure, now, page, parse};
@@ -77,6 +78,43 @@ impl<J: Journal> pb::kpi_service_server::KpiService for Rpc<J> {
                 next_page_token: rpc.page_token(&tenant, &asked.page, next),
                 revision_token: rpc.revision_token(&tenant, book.revision()),
                 revision_changed: walk.is_some_and(|walk| walk.first_revision != book.revision()),
+            }))
+        })
+        .await
+    }
+
+    async fn get_pipeline(
+        &self,
+        request: Request<pb::GetPipelineRequest>,
+    ) -> RpcResult<pb::GetPipelineResponse> {
+        let tenant = self.tenant(&request).await?;
+        let asked = parse::get_pipeline(request.get_ref()).map_err(failure::violations)?;
+        self.make_fresh(&tenant, &asked.consistency).await?;
+
+        let rpc = self.clone();
+        blocking(move || {
+            let book = tenant.book();
+            let settings = failure::configured(&tenant, &book)?;
+            let as_of = asked.as_of.unwrap_or_else(|| settings.zone.local_date(now()));
+            let since = asked.since.unwrap_or_else(|| as_of.plus_months(-1));
+            if since > as_of {
+                return Err(failure::since(since, as_of));
+            }
+            let scope = scope(&book, &asked.subject).ok_or_else(|| failure::no_subject(&asked.subject))?;
+            let (subject, name) = book.identify(&asked.subject);
+            let told = pipeline::Told {
+                subject,
+                name,
+                since,
+                as_of,
+                expiring_days: asked.expiring_days,
+                open: book.pipeline(&scope, as_of, asked.expiring_days.into()),
+                movement: book.movement(&scope, since, as_of),
+            };
+            Ok(Response::new(pb::GetPipelineResponse {
+                pipeline: Some(pipeline::pipeline(&told, settings.reporting_currency)),
+                definition: Some(pipeline::definition(&told, settings)),
+                revision_token: rpc.revision_token(&tenant, book.revision()),
             }))
         })
         .await

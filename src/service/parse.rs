@@ -18,8 +18,8 @@ mod value;
 
 pub use path::{Violation, Violations};
 pub use question::{
-    Consistency, PageRequest, RecordQuestion, RecordsQuestion, ScorecardQuestion, ScorecardsQuestion,
-    get_record, get_scorecard, list_records, list_scorecards,
+    Consistency, PageRequest, PipelineQuestion, RecordQuestion, RecordsQuestion, ScorecardQuestion,
+    ScorecardsQuestion, get_pipeline, get_record, get_scorecard, list_records, list_scorecards,
 };
 pub use record::{Accepted, RECORDS_MAX, Refusal, WriteMode, record, write_records};
 pub use tenant::{

@@ -37,6 +37,18 @@ pub struct ScorecardsQuestion {
     pub consistency: Consistency,
 }
 
+/// GetPipeline's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PipelineQuestion {
+    pub subject: Subject,
+    /// Absent: today in the tenant's zone.
+    pub as_of: Option<Date>,
+    /// Absent: a month before `as_of`. Whether it is later is known where that is.
+    pub since: Option<Date>,
+    pub expiring_days: u16,
+    pub consistency: Consistency,
+}
+
 /// GetRecord's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordQuestion {
@@ -72,6 +84,12 @@ pub struct PageRequest {
     /// Of what must stay the same during the walk: the method and all arguments but those of the page
     /// and consistency.
     pub arguments_hash: u64,
+}
+
+// === impl PipelineQuestion ===
+
+impl PipelineQuestion {
+    pub const EXPIRING_DAYS_DEFAULT: u16 = 14;
 }
 
 // === impl PageRequest ===
@@ -136,6 +154,27 @@ pub fn list_scorecards(request: &pb::ListScorecardsRequest) -> Result<Scorecards
             as_of,
             kpis: kpis?,
             page: PageRequest { size: page_size?, token: sent_token(page_token), arguments_hash },
+            consistency: consistency?,
+        })
+    })
+}
+
+pub fn get_pipeline(request: &pb::GetPipelineRequest) -> Result<PipelineQuestion, Violations> {
+    let pb::GetPipelineRequest { subject, as_of, since, expiring_days, consistency } = request;
+    collect(Violations::KEPT_MAX, |at| {
+        let subject = value::subject_or_tenant(at.field("subject"), subject);
+        let as_of = optional(at.field("as_of"), as_of, value::date);
+        let since = optional(at.field("since"), since, value::date);
+        let expiring_days = match expiring_days {
+            None => Some(PipelineQuestion::EXPIRING_DAYS_DEFAULT),
+            Some(days) => within(at.field("expiring_days"), *days, 1..=36_500),
+        };
+        let consistency = asked_consistency(at.field("consistency"), consistency);
+        Some(PipelineQuestion {
+            subject: subject?,
+            as_of,
+            since,
+            expiring_days: expiring_days?,
             consistency: consistency?,
         })
     })

@@ -20,6 +20,15 @@ pub fn money(amount_e4: i128, currency: Currency) -> Option<google::Money> {
     Some(google::Money { currency_code: currency.code().to_owned(), units, nanos })
 }
 
+/// A sum of money in ten-thousandths of basis points: amounts times probabilities. Exact, and None beyond
+/// what the wire's 64 bits of units hold.
+pub fn money_e8(amount_e8: i128, currency: Currency) -> Option<google::Money> {
+    const E8: i128 = 100_000_000;
+    let units = i64::try_from(amount_e8 / E8).ok()?;
+    let nanos = (amount_e8 % E8 * 10) as i32; // below a unit
+    Some(google::Money { currency_code: currency.code().to_owned(), units, nanos })
+}
+
 /// A record's amount.
 pub fn amount(Money { amount, currency }: Money) -> google::Money {
     money(amount.e4().into(), currency).expect("an amount is at most 9.2·10¹⁴ units")
@@ -78,6 +87,15 @@ mod tests {
             let found = money(amount_e4, usd);
             assert!(found.iter().all(|money| money.currency_code == "USD"));
             assert_eq!(found.map(|money| (money.units, money.nanos)), expected, "{amount_e4}");
+        }
+        for (amount_e8, expected) in [
+            (130_000_000_000, Some((1_300, 0))),
+            (1, Some((0, 10))), // a ten-thousandth at one basis point
+            (i128::from(i64::MAX) * 100_000_000 + 99_999_999, Some((i64::MAX, 999_999_990))),
+            (i128::from(i64::MAX) * 100_000_000 + 100_000_000, None),
+        ] {
+            let found = money_e8(amount_e8, usd);
+            assert_eq!(found.map(|money| (money.units, money.nanos)), expected, "{amount_e8}");
         }
     }
 }

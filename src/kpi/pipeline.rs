@@ -1,0 +1,420 @@
+//! KPI 3: the opportunity pipeline. Which deals are open, what they are worth, how long they are protected,
+//! and what changed since an earlier date.
+//!
+//! Invariants:
+//! 1. A fold is a sum over deals: their order means nothing.
+//! 2. Stages, ages and days left each have every open deal once: their parts add up to the whole.
+//! 3. A movement balances: opening + created + increased − decreased − won − lost − expired = closing.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+use super::measures::Tally;
+use crate::domain::amount::{Amount, BasisPoints};
+use crate::domain::calendar::Date;
+
+/// The ages of open deals, in days; the last has no end.
+pub const AGE_DAYS: [RangeInclusive<i32>; 5] = [0..=30, 31..=60, 61..=90, 91..=180, 181..=i32::MAX];
+
+/// The days until protection ends; the last has no end.
+pub const DAYS_LEFT: [RangeInclusive<i32>; 6] = [1..=7, 8..=14, 15..=30, 31..=60, 61..=90, 91..=i32::MAX];
+
+/// A deal that is open on some date, as it stood then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenDeal<'a> {
+    pub opened_on: Date,
+    /// None: without a limit.
+    pub expires_on: Option<Date>,
+    pub expected_close_on: Option<Date>,
+    /// The subject's part, in the reporting currency. None: not known.
+    pub amount: Option<Amount>,
+    pub stage: Option<&'a str>,
+    /// The deal's own, else its stage's.
+    pub probability: Option<BasisPoints>,
+}
+
+/// Open deals and what they are worth, also by how likely they are to be won.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Worth {
+    pub deals: Tally,
+    /// Σ amount · probability: ten-thousandths times basis points, exact.
+    pub weighted_e8: i128,
+    /// Those of which no probability is known: they weigh nothing.
+    pub unweighted: Tally,
+}
+
+/// The deals that are open on a date.
+///
+/// Definition: opened on or before the date and not ended on or before it; the amount is the sum of those
+/// that are known, the weighted amount Σ amount · probability (the deal's, else its stage's).
+/// Unit: deals, and money of the reporting currency at the rates of the date.
+/// Never absent: no open deal is 0.
+/// Source: docs/kpis.md, section 6, KPI 3.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PipelineFold<'a> {
+    as_of: Date,
+    expiring_days: i32,
+    pub open: Worth,
+    /// None: those without a stage.
+    pub stages: BTreeMap<Option<&'a str>, Worth>,
+    /// By [`AGE_DAYS`].
+    pub ages: [Tally; AGE_DAYS.len()],
+    /// Those that were expected to close before the date.
+    pub overdue: Tally,
+    pub protection: Protection,
+}
+
+/// For how long open deals are protected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Protection {
+    /// By [`DAYS_LEFT`].
+    pub days_left: [Tally; DAYS_LEFT.len()],
+    pub unlimited: Tally,
+    /// Past their expiry and open nonetheless, since they were closed later.
+    pub past: Tally,
+    /// Those that expire within the days asked for.
+    pub expiring: Tally,
+    /// Those that will expire before they are expected to close.
+    pub before_expected_close: Tally,
+}
+
+/// How a deal left the pipeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Departure {
+    Won,
+    Lost,
+    Expired,
+}
+
+/// What became of one deal between two dates. Amounts as they were known at that end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passage {
+    /// Open at both ends.
+    Stayed { opening: Option<Amount>, closing: Option<Amount> },
+    /// Open at the later end only.
+    Came { closing: Option<Amount> },
+    /// Open at the earlier end only.
+    Left { departure: Departure, opening: Option<Amount> },
+    /// Opened and ended in between.
+    Passed { departure: Departure, amount: Option<Amount> },
+}
+
+/// Deals by how they left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Departures {
+    pub won: Tally,
+    pub lost: Tally,
+    pub expired: Tally,
+}
+
+/// What changed in the pipeline between two dates.
+///
+/// Definition: opening + created + increased − decreased − won − lost − expired = closing. A deal open at
+/// both ends is increased or decreased by the difference; one open only at the end is created at its
+/// closing amount; one open only at the start has left at its opening amount. An unknown amount is 0. The
+/// counts of increased and decreased say how many deals changed and are outside the balance.
+/// Unit: deals, and money of the reporting currency at the rates of the later date.
+/// Never absent: where nothing is open, all is 0.
+/// Source: docs/kpis.md, section 6, KPI 3.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Movement {
+    pub opening: Tally,
+    pub created: Tally,
+    pub increased: Tally,
+    pub decreased: Tally,
+    pub left: Departures,
+    pub closing: Tally,
+    /// Opened and ended in between: at neither end, and outside the balance.
+    pub in_between: Departures,
+}
+
+// === impl Worth ===
+
+impl Worth {
+    fn add(&mut self, deal: &OpenDeal<'_>) {
+        let tally = tally(deal.amount);
+        self.deals += tally;
+        match deal.probability {
+            Some(bps) => self.weighted_e8 += tally.amount_e4 * i128::from(bps.get()),
+            None => self.unweighted += tally,
+        }
+    }
+}
+
+// === impl PipelineFold ===
+
+impl<'a> PipelineFold<'a> {
+    /// Nothing yet, on `as_of`; what expires within `expiring_days` is told apart.
+    pub fn new(as_of: Date, expiring_days: i32) -> Self {
+        Self {
+            as_of,
+            expiring_days,
+            open: Worth::default(),
+            stages: BTreeMap::new(),
+            ages: Default::default(),
+            overdue: Tally::default(),
+            protection: Protection::default(),
+        }
+    }
+
+    /// Adds a deal that is open on the date.
+    pub fn add(&mut self, deal: &OpenDeal<'a>) {
+        let tally = tally(deal.amount);
+        self.open.add(deal);
+        self.stages.entry(deal.stage).or_default().add(deal);
+        let age_days = self.as_of.days_since(deal.opened_on);
+        if let Some(at) = AGE_DAYS.iter().position(|days| days.contains(&age_days)) {
+            self.ages[at] += tally;
+        }
+        if deal.expected_close_on.is_some_and(|expected_on| expected_on < self.as_of) {
+            self.overdue += tally;
+        }
+        let Some(expires_on) = deal.expires_on else {
+            self.protection.unlimited += tally;
+            return;
+        };
+        let days_left = expires_on.days_since(self.as_of);
+        match DAYS_LEFT.iter().position(|days| days.contains(&days_left)) {
+            Some(at) => self.protection.days_left[at] += tally,
+            None => self.protection.past += tally,
+        }
+        if (1..=self.expiring_days).contains(&days_left) {
+            self.protection.expiring += tally;
+        }
+        if days_left >= 1 && deal.expected_close_on.is_some_and(|expected_on| expires_on < expected_on) {
+            self.protection.before_expected_close += tally;
+        }
+    }
+}
+
+// === impl Departures ===
+
+impl Departures {
+    fn add(&mut self, departure: Departure, tally: Tally) {
+        match departure {
+            Departure::Won => self.won += tally,
+            Departure::Lost => self.lost += tally,
+            Departure::Expired => self.expired += tally,
+        }
+    }
+}
+
+// === impl Movement ===
+
+impl Movement {
+    pub fn add(&mut self, passage: Passage) {
+        match passage {
+            Passage::Stayed { opening, closing } => {
+                let (opening, closing) = (tally(opening), tally(closing));
+                self.opening += opening;
+                self.closing += closing;
+                let difference_e4 = closing.amount_e4 - opening.amount_e4;
+                let change = Tally {
+                    count: 1,
+                    priced_count: opening.priced_count.min(closing.priced_count),
+                    amount_e4: difference_e4.abs(),
+                };
+                match difference_e4 {
+                    0 => {}
+                    1.. => self.increased += change,
+                    _ => self.decreased += change,
+                }
+            }
+            Passage::Came { closing } => {
+                self.created += tally(closing);
+                self.closing += tally(closing);
+            }
+            Passage::Left { departure, opening } => {
+                self.opening += tally(opening);
+                self.left.add(departure, tally(opening));
+            }
+            Passage::Passed { departure, amount } => self.in_between.add(departure, tally(amount)),
+        }
+    }
+}
+
+/// One deal and its amount, where that is known.
+fn tally(amount: Option<Amount>) -> Tally {
+    Tally {
+        count: 1,
+        priced_count: i64::from(amount.is_some()),
+        amount_e4: amount.map_or(0, |amount| i128::from(amount.e4())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::calendar::date;
+
+    fn amount(units: i64) -> Option<Amount> {
+        Some(Amount::try_from_e4(units * 10_000).unwrap())
+    }
+
+    fn worth(count: i64, units: i64) -> Tally {
+        Tally { count, priced_count: count, amount_e4: i128::from(units) * 10_000 }
+    }
+
+    fn bps(bps: i64) -> Option<BasisPoints> {
+        Some(BasisPoints::try_new(bps).unwrap())
+    }
+
+    fn open(opened: &str, units: i64) -> OpenDeal<'static> {
+        OpenDeal {
+            opened_on: date(opened),
+            expires_on: None,
+            expected_close_on: None,
+            amount: amount(units),
+            stage: None,
+            probability: None,
+        }
+    }
+
+    /// The open deals of the worked example.
+    fn example() -> [OpenDeal<'static>; 4] {
+        let d4 = OpenDeal {
+            probability: bps(5_000),
+            expires_on: Some(date("2024-04-10")),
+            expected_close_on: Some(date("2024-04-15")),
+            ..open("2024-03-10", 1_000)
+        };
+        let d7 = OpenDeal { probability: bps(2_500), ..open("2024-03-18", 2_000) };
+        let d9 = OpenDeal { probability: bps(2_000), ..open("2024-02-05", 1_500) };
+        [d4, d7, open("2024-03-02", 700), d9]
+    }
+
+    #[test]
+    fn pipeline_by_hand() {
+        let mut fold = PipelineFold::new(date("2024-03-31"), 14);
+        example().iter().for_each(|deal| fold.add(deal));
+        assert_eq!(fold.open.deals, worth(4, 5_200));
+        assert_eq!(fold.open.weighted_e8, 1_300 * 100_000_000);
+        assert_eq!(fold.open.unweighted, worth(1, 700));
+        assert_eq!(fold.ages, [worth(3, 3_700), worth(1, 1_500), worth(0, 0), worth(0, 0), worth(0, 0)]);
+        assert_eq!(fold.overdue, worth(0, 0));
+        assert_eq!(fold.protection.days_left[1], worth(1, 1_000), "ten days");
+        assert_eq!(fold.protection.unlimited, worth(3, 4_200));
+        assert_eq!(fold.protection.expiring, worth(1, 1_000));
+        assert_eq!(fold.protection.before_expected_close, worth(1, 1_000));
+        assert_eq!(fold.stages, BTreeMap::from([(None, fold.open)]));
+    }
+
+    #[test]
+    fn an_empty_pipeline_is_nothing() {
+        let fold = PipelineFold::new(date("2024-03-31"), 14);
+        assert_eq!((fold.open, fold.stages.len()), (Worth::default(), 0));
+    }
+
+    #[test]
+    fn a_deal_without_an_amount_counts_and_weighs_nothing() {
+        let mut fold = PipelineFold::new(date("2024-03-31"), 14);
+        fold.add(&OpenDeal { amount: None, probability: bps(10_000), ..open("2024-03-01", 0) });
+        assert_eq!(fold.open.deals, Tally { count: 1, priced_count: 0, amount_e4: 0 });
+        assert_eq!((fold.open.weighted_e8, fold.open.unweighted), (0, Tally::default()));
+    }
+
+    #[test]
+    fn ages_and_days_left_by_hand() {
+        // days since the opening, bucket
+        for (age_days, bucket) in
+            [(0, 0), (30, 0), (31, 1), (60, 1), (61, 2), (90, 2), (91, 3), (180, 3), (181, 4)]
+        {
+            let as_of = date("2024-03-31");
+            let mut fold = PipelineFold::new(as_of, 14);
+            fold.add(&OpenDeal { opened_on: as_of.plus_days(-age_days), ..open("2024-03-31", 1) });
+            assert_eq!(fold.ages.map(|tally| tally.count).iter().position(|&count| count == 1), Some(bucket));
+        }
+        // days left, bucket or past it, whether within 14 days, whether before a close expected in 20 days
+        for (days_left, bucket, expiring, before_expected) in [
+            (-5, None, 0, 0),
+            (0, None, 0, 0),
+            (1, Some(0), 1, 1),
+            (7, Some(0), 1, 1),
+            (8, Some(1), 1, 1),
+            (14, Some(1), 1, 1),
+            (15, Some(2), 0, 1),
+            (19, Some(2), 0, 1),
+            (20, Some(2), 0, 0), // on the very day
+            (31, Some(3), 0, 0),
+            (61, Some(4), 0, 0),
+            (91, Some(5), 0, 0),
+        ] {
+            let as_of = date("2024-03-31");
+            let mut fold = PipelineFold::new(as_of, 14);
+            let expires_on = Some(as_of.plus_days(days_left));
+            let expected_close_on = Some(as_of.plus_days(20));
+            fold.add(&OpenDeal { expires_on, expected_close_on, ..open("2024-03-01", 1) });
+            let found = fold.protection.days_left.iter().position(|tally| tally.count == 1);
+            assert_eq!(found, bucket, "{days_left} days left");
+            assert_eq!(fold.protection.past.count, i64::from(bucket.is_none()));
+            assert_eq!(fold.protection.expiring.count, expiring);
+            assert_eq!(fold.protection.before_expected_close.count, before_expected);
+        }
+        // expected on the day itself is not overdue yet
+        for (expected, overdue) in [("2024-03-30", 1), ("2024-03-31", 0)] {
+            let mut fold = PipelineFold::new(date("2024-03-31"), 14);
+            fold.add(&OpenDeal { expected_close_on: Some(date(expected)), ..open("2024-03-01", 1) });
+            assert_eq!(fold.overdue.count, overdue);
+        }
+    }
+
+    /// The tenant of the worked example, since 29 February.
+    #[test]
+    fn movement_by_hand() {
+        use Departure::{Expired, Lost, Won};
+        let mut movement = Movement::default();
+        for passage in [
+            Passage::Left { departure: Won, opening: amount(200) }, // d1
+            Passage::Passed { departure: Won, amount: amount(400) }, // d2
+            Passage::Left { departure: Lost, opening: amount(300) }, // d3
+            Passage::Came { closing: amount(1_000) },               // d4
+            Passage::Passed { departure: Won, amount: amount(900) }, // d5
+            Passage::Left { departure: Expired, opening: amount(500) }, // d6
+            Passage::Came { closing: amount(2_000) },               // d7
+            Passage::Came { closing: amount(700) },                 // d8
+            Passage::Stayed { opening: amount(1_200), closing: amount(1_500) }, // d9
+        ] {
+            movement.add(passage);
+        }
+        let expected = Movement {
+            opening: worth(4, 2_200),
+            created: worth(3, 3_700),
+            increased: worth(1, 300),
+            decreased: worth(0, 0),
+            left: Departures { won: worth(1, 200), lost: worth(1, 300), expired: worth(1, 500) },
+            closing: worth(4, 5_200),
+            in_between: Departures { won: worth(2, 1_300), ..Departures::default() },
+        };
+        assert_eq!(movement, expected);
+    }
+
+    fn any_passage() -> impl Strategy<Value = Passage> {
+        let amount =
+            || proptest::option::of((0..=Amount::MAX.e4()).prop_map(|e4| Amount::try_from_e4(e4).unwrap()));
+        let departure = || prop_oneof![Just(Departure::Won), Just(Departure::Lost), Just(Departure::Expired)];
+        prop_oneof![
+            (amount(), amount()).prop_map(|(opening, closing)| Passage::Stayed { opening, closing }),
+            amount().prop_map(|closing| Passage::Came { closing }),
+            (departure(), amount()).prop_map(|(departure, opening)| Passage::Left { departure, opening }),
+            (departure(), amount()).prop_map(|(departure, amount)| Passage::Passed { departure, amount }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_movement_balances(passages in proptest::collection::vec(any_passage(), 0..40)) {
+            let mut movement = Movement::default();
+            passages.into_iter().for_each(|passage| movement.add(passage));
+            let Movement { opening, created, increased, decreased, left, closing, .. } = movement;
+            let Departures { won, lost, expired } = left;
+            prop_assert_eq!(
+                opening.amount_e4 + created.amount_e4 + increased.amount_e4 - decreased.amount_e4
+                    - won.amount_e4 - lost.amount_e4 - expired.amount_e4,
+                closing.amount_e4
+            );
+            prop_assert_eq!(opening.count + created.count - won.count - lost.count - expired.count, closing.count);
+        }
+    }
+}
