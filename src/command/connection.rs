@@ -200,7 +200,8 @@ mod tests {
     use channel_kpi::proto::channelkpi::v1::kpi_service_client::KpiServiceClient;
     use channel_kpi::proto::channelkpi::v1::kpi_service_server::{KpiService, KpiServiceServer};
     use channel_kpi::proto::channelkpi::v1::{
-        GetScorecardRequest, GetScorecardResponse, ListScorecardsRequest, ListScorecardsResponse,
+        GetPipelineRequest, GetPipelineResponse, GetScorecardRequest, GetScorecardResponse,
+        ListScorecardsRequest, ListScorecardsResponse,
     };
     use tonic_types::ErrorDetails;
 
@@ -240,6 +241,13 @@ mod tests {
             _: tonic::Request<ListScorecardsRequest>,
         ) -> Result<tonic::Response<ListScorecardsResponse>, Status> {
             Err(Status::unimplemented("the test lists nothing"))
+        }
+
+        async fn get_pipeline(
+            &self,
+            _: tonic::Request<GetPipelineRequest>,
+        ) -> Result<tonic::Response<GetPipelineResponse>, Status> {
+            Err(Status::unimplemented("the test asks for no pipeline"))
         }
     }
 

@@ -11,6 +11,7 @@ mod failure;
 mod import;
 mod json;
 mod number;
+mod pipeline;
 mod scorecard;
 mod serve;
 mod tenant;
@@ -56,6 +57,8 @@ enum Command {
     Import(import::ImportCommand),
     /// Show KPIs: of the company, a partner, an employee or a unit, or of all of a kind.
     Scorecard(scorecard::ScorecardCommand),
+    /// Show the open deals, how long they are protected, and what changed.
+    Pipeline(pipeline::PipelineCommand),
     /// Show, create, configure or delete a tenant.
     Tenant(tenant::TenantCommand),
 }
@@ -78,6 +81,7 @@ pub fn run(line: CommandLine) -> ExitCode {
             Command::Serve(command) => command.run().await,
             Command::Import(command) => command.run().await,
             Command::Scorecard(command) => command.run().await,
+            Command::Pipeline(command) => command.run().await,
             Command::Tenant(command) => command.run().await,
         }
     });

@@ -289,7 +289,7 @@ fn card(answer: &GetScorecardResponse) -> String {
             ));
         }
     }
-    let whose = subject_name(card);
+    let whose = told_subject(card.subject.as_ref(), &card.name);
     let remarks = remarks.join("\n");
     [heading(&whose, definition), table.trim_fmt(), remarks].join("\n\n").trim_end().to_owned()
 }
@@ -361,7 +361,7 @@ fn board(answer: &ListScorecardsResponse, by: By) -> String {
 }
 
 /// A table without lines, whose columns of numbers end on one edge.
-fn table(header: &[&str], number_columns: &[usize]) -> Table {
+pub(super) fn table(header: &[&str], number_columns: &[usize]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(header.to_vec());
     for (index, column) in table.column_iter_mut().enumerate() {
@@ -405,7 +405,7 @@ fn days(range: &Option<DateRange>) -> String {
     }
 }
 
-fn day(date: &Option<Date>) -> String {
+pub(super) fn day(date: &Option<Date>) -> String {
     date.as_ref().and_then(calendar_date).map_or_else(String::new, |date| date.to_string())
 }
 
@@ -413,14 +413,15 @@ fn calendar_date(date: &Date) -> Option<NaiveDate> {
     NaiveDate::from_ymd_opt(date.year, date.month.try_into().ok()?, date.day.try_into().ok()?)
 }
 
-fn subject_name(card: &Scorecard) -> String {
-    let id = subject_id(card);
-    let name = match card.name.as_str() {
+/// Whose figures they are: kind, name and id.
+pub(super) fn told_subject(subject: Option<&Subject>, name: &str) -> String {
+    let id = id_of(subject);
+    let name = match name {
         "" => format!("{id:?}"),
         name if name == id => name.to_owned(),
         name => format!("{name} ({id})"),
     };
-    match card.subject.as_ref().and_then(|subject| subject.subject.as_ref()) {
+    match subject.and_then(|subject| subject.subject.as_ref()) {
         None => "The company".into(),
         Some(subject::Subject::Partner(partner)) if partner.include_sub_partners => {
             format!("Partner {name} with its sub-partners")
@@ -432,7 +433,11 @@ fn subject_name(card: &Scorecard) -> String {
 }
 
 fn subject_id(card: &Scorecard) -> &str {
-    match card.subject.as_ref().and_then(|subject| subject.subject.as_ref()) {
+    id_of(card.subject.as_ref())
+}
+
+fn id_of(subject: Option<&Subject>) -> &str {
+    match subject.and_then(|subject| subject.subject.as_ref()) {
         Some(subject::Subject::Partner(partner)) => &partner.partner_id,
         Some(subject::Subject::EmployeeId(id) | subject::Subject::UnitId(id)) => id,
         None => "",
@@ -484,7 +489,7 @@ fn absence(reason: i32) -> String {
     }
 }
 
-fn out_of_range() -> String {
+pub(super) fn out_of_range() -> String {
     "out of range".into()
 }
 
