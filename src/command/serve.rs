@@ -40,7 +40,11 @@ impl ServeCommand {
     pub async fn run(self) -> Result<Ending, Failure> {
         let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
         let colours = std::io::stderr().is_terminal();
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr)
+            .with_ansi(colours)
+            .init();
 
         let config = Config::load(self.config.as_deref(), |name| std::env::var(name).ok(), &self.settings)
             .map_err(|error| Failure::Usage(error.to_string()))?;

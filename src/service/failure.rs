@@ -35,7 +35,8 @@ pub fn refusal(refusal: Refusal) -> Status {
     match refusal {
         Refusal::Violations(found) => violations(found),
         Refusal::TooManyItems { field, given, allowed } => {
-            let violation = FieldViolation::new(field, format!("has {given} items, must have at most {allowed}"));
+            let violation =
+                FieldViolation::new(field, format!("has {given} items, must have at most {allowed}"));
             Failure::new(ErrorReason::TooManyItems, message)
                 .with("given", given)
                 .with("allowed", allowed)
@@ -142,7 +143,8 @@ pub fn append(error: AppendError) -> Status {
         AppendError::Journal(WriteError::Closed) => stopped(StoppedBy::Closed),
         AppendError::Journal(WriteError::Refused(_) | WriteError::Unknown(_)) | AppendError::InDoubt => {
             tracing::warn!(%error, "the journal can't take a write");
-            let message = "the journal can't take the write now: send it again, a repeated write changes nothing";
+            let message =
+                "the journal can't take the write now: send it again, a repeated write changes nothing";
             Failure::new(ErrorReason::JournalUnavailable, message).retry_after(RETRY_AFTER).into()
         }
     }

@@ -41,11 +41,9 @@ pub fn routes<J: Journal>(tenants: Arc<Tenants<J>>, message_in_bytes_max: usize)
     use pb::kpi_service_server::KpiServiceServer;
     use pb::record_service_server::RecordServiceServer;
     let rpc = Rpc { tenants };
-    Routes::new(
-        RecordServiceServer::new(rpc.clone()).max_decoding_message_size(message_in_bytes_max),
-    )
-    .add_service(KpiServiceServer::new(rpc.clone()).max_decoding_message_size(message_in_bytes_max))
-    .add_service(AdminServiceServer::new(rpc).max_decoding_message_size(message_in_bytes_max))
+    Routes::new(RecordServiceServer::new(rpc.clone()).max_decoding_message_size(message_in_bytes_max))
+        .add_service(KpiServiceServer::new(rpc.clone()).max_decoding_message_size(message_in_bytes_max))
+        .add_service(AdminServiceServer::new(rpc).max_decoding_message_size(message_in_bytes_max))
 }
 
 // === impl Rpc ===

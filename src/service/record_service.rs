@@ -61,8 +61,7 @@ impl<J: Journal> pb::record_service_server::RecordService for Rpc<J> {
             let after = after.map_err(failure::page_token)?;
             let book = tenant.book();
             let count = asked.page.size + 1;
-            let mut versions =
-                book.records().list(asked.kind, after.as_ref(), count, asked.include_deleted);
+            let mut versions = book.records().list(asked.kind, after.as_ref(), count, asked.include_deleted);
             let goes_on = versions.len() > asked.page.size;
             versions.truncate(asked.page.size);
             let next = versions.last().filter(|_| goes_on).map(|last| Walk {

@@ -85,12 +85,7 @@ impl Figures<'_> {
     fn average_deal_size(&self) -> pb::AverageDealSize {
         use average_deal_size::{DIRECTION, average_deal_size, unpriced_won_count};
         let Compared { figure, comparison, change } = self.compare(average_deal_size, DIRECTION);
-        pb::AverageDealSize {
-            figure,
-            comparison,
-            change,
-            unpriced_won_count: unpriced_won_count(self.now),
-        }
+        pb::AverageDealSize { figure, comparison, change, unpriced_won_count: unpriced_won_count(self.now) }
     }
 
     fn deal_count(&self) -> pb::DealCount {
