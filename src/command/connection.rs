@@ -122,6 +122,12 @@ impl Service<Request<Body>> for Connection {
 }
 
 impl Connection {
+    /// A connection over a socket.
+    pub async fn open(to: &str, tenant: &'static str, timeout: Duration) -> Result<Self, Failure> {
+        let sidecar = over_socket(to).await?;
+        Ok(Self { sidecar, tenant: HeaderValue::from_static(tenant), timeout })
+    }
+
     async fn call_repeatedly(self, request: Request<Body>) -> Result<Response<Body>, Status> {
         let (mut parts, body) = request.into_parts();
         let message = body.collect().await?.to_bytes();

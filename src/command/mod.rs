@@ -7,6 +7,7 @@
 //! 3. A reader that goes away (`| head`) is no error.
 
 mod connection;
+mod demo;
 mod failure;
 mod import;
 mod json;
@@ -35,6 +36,9 @@ pub struct CommandLine {
 /// What `--help` ends with.
 const AFTER_HELP: &str = "\
 Examples:
+  See what it does, on a generated company:
+    channel-kpi demo
+
   Bring a CRM's export in, and look at the company's figures:
     channel-kpi import --preset maven exports/ --data-dir ./data
     channel-kpi scorecard --window 2017-Q3 --data-dir ./data
@@ -51,6 +55,8 @@ Exit codes:
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Load a generated company, show its KPIs and serve them.
+    Demo(demo::DemoCommand),
     /// Keep tenants' records and serve their figures.
     Serve(serve::ServeCommand),
     /// Bring the CSV files of a CRM's export in.
@@ -78,6 +84,7 @@ pub fn run(line: CommandLine) -> ExitCode {
     };
     let ending = runtime.block_on(async {
         match line.command {
+            Command::Demo(command) => command.run().await,
             Command::Serve(command) => command.run().await,
             Command::Import(command) => command.run().await,
             Command::Scorecard(command) => command.run().await,

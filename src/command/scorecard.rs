@@ -167,17 +167,13 @@ impl ScorecardCommand {
         Ok(KpiServiceClient::new(connection).get_scorecard(request).await?.into_inner())
     }
 
-    /// All pages as one answer: with the definition and the revision of the last one.
     async fn all(&self, connection: Connection, by: By) -> Result<ListScorecardsResponse, Failure> {
-        const PAGE_ROWS_MAX: u32 = 1_000;
         let kind = match by {
             By::Partner => SubjectKind::Partner,
             By::Employee => SubjectKind::Employee,
             By::Unit => SubjectKind::Unit,
         };
-        let mut client = KpiServiceClient::new(connection).max_decoding_message_size(usize::MAX);
-        let mut whole = ListScorecardsResponse::default();
-        let mut request = ListScorecardsRequest {
+        let request = ListScorecardsRequest {
             subject_kind: kind.into(),
             include_sub_partners: self.subject.with_sub_partners,
             window: Some(self.window),
@@ -185,18 +181,30 @@ impl ScorecardCommand {
             kpis: self.kpis(),
             ..ListScorecardsRequest::default()
         };
-        loop {
-            let rows_left = self.limit.map_or(u32::MAX, |limit| limit.saturating_sub(rows_of(&whole)));
-            request.page_size = rows_left.min(PAGE_ROWS_MAX).cast_signed();
-            let page = client.list_scorecards(request.clone()).await?.into_inner();
-            whole.scorecards.extend(page.scorecards);
-            whole.definition = page.definition;
-            whole.revision_token = page.revision_token;
-            whole.revision_changed |= page.revision_changed;
-            request.page_token = page.next_page_token;
-            if request.page_token.is_empty() || self.limit.is_some_and(|limit| rows_of(&whole) >= limit) {
-                return Ok(whole);
-            }
+        list(connection, request, self.limit).await
+    }
+}
+
+/// All pages as one answer, or the first so many rows: with the definition and the revision of the last page.
+pub(super) async fn list(
+    connection: Connection,
+    mut request: ListScorecardsRequest,
+    limit: Option<u32>,
+) -> Result<ListScorecardsResponse, Failure> {
+    const PAGE_ROWS_MAX: u32 = 1_000;
+    let mut client = KpiServiceClient::new(connection).max_decoding_message_size(usize::MAX);
+    let mut whole = ListScorecardsResponse::default();
+    loop {
+        let rows_left = limit.map_or(u32::MAX, |limit| limit.saturating_sub(rows_of(&whole)));
+        request.page_size = rows_left.min(PAGE_ROWS_MAX).cast_signed();
+        let page = client.list_scorecards(request.clone()).await?.into_inner();
+        whole.scorecards.extend(page.scorecards);
+        whole.definition = page.definition;
+        whole.revision_token = page.revision_token;
+        whole.revision_changed |= page.revision_changed;
+        request.page_token = page.next_page_token;
+        if request.page_token.is_empty() || limit.is_some_and(|limit| rows_of(&whole) >= limit) {
+            return Ok(whole);
         }
     }
 }
@@ -206,7 +214,7 @@ fn rows_of(answer: &ListScorecardsResponse) -> u32 {
 }
 
 /// One subject's KPIs, a line each.
-fn card(answer: &GetScorecardResponse) -> String {
+pub(super) fn card(answer: &GetScorecardResponse) -> String {
     let (default_card, default_definition) = (Scorecard::default(), Definition::default());
     let card = answer.scorecard.as_ref().unwrap_or(&default_card);
     let definition = answer.definition.as_ref().unwrap_or(&default_definition);
@@ -374,7 +382,7 @@ pub(super) fn table(header: &[&str], number_columns: &[usize]) -> Table {
 }
 
 /// Whose figures, of which days, compared with which.
-fn heading(whose: &str, definition: &Definition) -> String {
+pub(super) fn heading(whose: &str, definition: &Definition) -> String {
     let partial = if definition.partial { ", to date" } else { "" };
     let mut text =
         format!("{whose}, {}{partial}, as of {}", days(&definition.window), day(&definition.as_of));
@@ -432,7 +440,7 @@ pub(super) fn told_subject(subject: Option<&Subject>, name: &str) -> String {
     }
 }
 
-fn subject_id(card: &Scorecard) -> &str {
+pub(super) fn subject_id(card: &Scorecard) -> &str {
     id_of(card.subject.as_ref())
 }
 
@@ -444,7 +452,7 @@ fn id_of(subject: Option<&Subject>) -> &str {
     }
 }
 
-fn ratio(figure: Option<&Figure>) -> Option<&Ratio> {
+pub(super) fn ratio(figure: Option<&Figure>) -> Option<&Ratio> {
     match figure?.result.as_ref()? {
         figure::Result::Value(ratio) => Some(ratio),
         figure::Result::AbsentReason(_) => None,
@@ -460,18 +468,18 @@ fn told(figure: Option<&Figure>, value: impl Fn(f64) -> String) -> String {
     }
 }
 
-fn money_figure(figure: Option<&Figure>) -> String {
+pub(super) fn money_figure(figure: Option<&Figure>) -> String {
     told(figure, |quotient| number::rounded(quotient, 2))
 }
 
-fn count_figure(figure: Option<&Figure>) -> String {
+pub(super) fn count_figure(figure: Option<&Figure>) -> String {
     match ratio(figure).and_then(|ratio| ratio.numerator.as_ref()?.quantity.as_ref()) {
         Some(quantity::Quantity::Count(count)) => number::count(*count),
         _ => told(figure, |quotient| number::rounded(quotient, 0)),
     }
 }
 
-fn rate_figure(figure: Option<&Figure>) -> String {
+pub(super) fn rate_figure(figure: Option<&Figure>) -> String {
     told(figure, percent)
 }
 

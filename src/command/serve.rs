@@ -39,14 +39,7 @@ Examples:
 
 impl ServeCommand {
     pub async fn run(self) -> Result<Ending, Failure> {
-        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-        let colours = std::io::stderr().is_terminal();
-        tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_writer(std::io::stderr)
-            .with_ansi(colours)
-            .init();
-
+        log_to_stderr("info");
         #[allow(clippy::disallowed_methods)] // here the environment becomes the configuration
         let config = Config::load(self.config.as_deref(), |name| std::env::var(name).ok(), &self.settings)
             .map_err(|error| Failure::Usage(error.to_string()))?;
@@ -67,8 +60,15 @@ impl ServeCommand {
     }
 }
 
+/// Logs what RUST_LOG asks for, else what is as grave as `level`.
+pub(super) fn log_to_stderr(level: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
+}
+
 /// The first SIGTERM or SIGINT stops, the second one cuts.
-fn on_signals(stop: CancellationToken, cut: CancellationToken) -> Result<(), Failure> {
+pub(super) fn on_signals(stop: CancellationToken, cut: CancellationToken) -> Result<(), Failure> {
     let listen = |kind| signal(kind).map_err(|source| Failure::Runtime { source });
     let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     tokio::spawn(async move {

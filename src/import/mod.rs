@@ -22,6 +22,7 @@
 
 mod field;
 mod files;
+pub mod generate;
 mod mapping;
 mod rows;
 mod send;
