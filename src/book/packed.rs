@@ -62,6 +62,8 @@ impl Dictionary {
                     State::Deleted(merged_into) => note(&mut self.partners, merged_into),
                     State::Present(partner) => {
                         note(&mut self.partners, partner.parent.iter().chain(&partner.merged_into));
+                        // A deal's region may be its partner's alone.
+                        intern_term(&mut self.terms, &partner.region);
                     }
                 }
             }
