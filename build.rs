@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Reflection and proto3 JSON read the same descriptors that the code was made from. The compiler
     // encodes them itself: prost's own types would drop the options that extend Google's, such as
     // google.api.field_behavior.
-    let out_dir = PathBuf::from(std::env::var("OUT_DIR")?);
+    let out_dir = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets it for build scripts"));
     std::fs::write(out_dir.join("channelkpi.binpb"), compiler.encode_file_descriptor_set())?;
     let descriptors = compiler.file_descriptor_set();
     tonic_prost_build::configure().btree_map(".").compile_fds(descriptors)?;

@@ -99,6 +99,8 @@ limits! {
     drain_delay: Duration = s(3), within ms(0)..=s(600);
     /// How long calls in work may then take to end before they are cut.
     drain_grace: Duration = s(20), within ms(0)..=s(3600);
+    /// After how many bytes of writes a tenant's records are stored as a snapshot, so that a start reads little else.
+    snapshot_after_bytes: u32 = 64 * MIB, within KIB..=1024 * MIB;
 }
 
 const PLACES: &[Setting] = &[

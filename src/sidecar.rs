@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::journal::Journal;
 use crate::journal::sqlite::{OpenError, SqliteJournal};
 use crate::proto::FILE_DESCRIPTOR_SET;
-use crate::server::{BindError, Drained, Listen, Server, Stack};
+use crate::server::{BindError, Drained, Server, Stack};
 use crate::service;
 use crate::tenant::Tenants;
 
@@ -40,7 +40,7 @@ pub async fn open(config: Config) -> Result<Sidecar, OpenError> {
     let data_dir = config.data_dir.clone();
     let opened = tokio::task::spawn_blocking(move || SqliteJournal::open(&data_dir)).await;
     let journal = Arc::new(opened.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?);
-    let tenants = Arc::new(Tenants::new(Arc::clone(&journal)));
+    let tenants = Arc::new(Tenants::new(Arc::clone(&journal), config.limits.snapshot_after_bytes as usize));
     let routes = service::routes(tenants, config.limits.message_in_bytes_max as usize);
     let stack = Stack::new(routes, &[FILE_DESCRIPTOR_SET], &config.limits);
     Ok(Sidecar { config, journal, stack })
@@ -59,7 +59,7 @@ impl Sidecar {
     pub fn bind(&self) -> Result<Server, BindError> {
         let server = Server::bind(&self.config.listen, self.stack.clone(), &self.config.limits)?;
         if let Some(first) = server.local_addrs().first()
-            && let Err(error) = self.journal.announce(&url(first))
+            && let Err(error) = self.journal.announce(&first.url())
         {
             tracing::warn!(%error, "the lock of the data directory can't be told the address");
         }
@@ -81,13 +81,5 @@ impl Sidecar {
         // Whoever is still in work after the grace is answered that the server is stopping.
         let _ = tokio::time::timeout(self.config.limits.drain_grace, self.stack.idle()).await;
         self.journal.close().await;
-    }
-}
-
-/// What `--to` takes.
-fn url(listen: &Listen) -> String {
-    match listen {
-        Listen::Tcp(address) => format!("http://{address}"),
-        Listen::Unix(path) => format!("unix:{}", path.display()),
     }
 }

@@ -1,14 +1,14 @@
 //! The command line as a caller sees it: help, wrong usage, exit codes, what goes to stdout and what to stderr.
 
+mod program;
+
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
-fn channel_kpi(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_channel-kpi")).args(arguments).output().expect("the program starts")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).expect("the program writes UTF-8")
-}
+use channel_kpi::proto::FILE_DESCRIPTOR_SET;
+use program::{Sidecar, channel_kpi, channel_kpi_in, text};
+use prost_reflect::{DescriptorPool, DynamicMessage};
 
 /// An address of this machine on which nothing listens.
 fn nowhere() -> String {
@@ -114,4 +114,256 @@ fn a_reader_that_leaves_is_no_error() {
     let output = child.wait_with_output().expect("the program ends");
     assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
     assert_eq!(output.status.code(), Some(0));
+}
+
+// === Against a real sidecar ===
+
+/// Files of deals that say no more than they must: one of five has no date, and one is a date of no year.
+const DEALS: &str = "\
+deal_id,opened_at,closed_at,status,amount,owner_employee_id,partner_credits.0.partner_id
+d1,2024-02-20,2024-03-05,won,200.00,e1,A
+d2,2024-03-01,2024-03-12,won,400.00,e2,A
+d3,2024-01-15,2024-03-20,lost,300.00,e1,A
+d4,,2024-03-20,lost,300.00,e1,A
+d5,30 February,,open,,e1,B
+";
+const PARTNERS: &str = "partner_id,name\nA,Meghna\nB,Padma\n";
+
+fn exports() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().expect("a directory for the test");
+    for (name, content) in [("deals.csv", DEALS), ("partners.csv", PARTNERS)] {
+        std::fs::write(directory.path().join(name), content).expect("a file for the test");
+    }
+    directory
+}
+
+fn path(directory: &Path) -> &str {
+    directory.to_str().expect("the test's paths are UTF-8")
+}
+
+/// Stdout of a command that must end so.
+fn stdout(output: &Output, expected_code: i32) -> String {
+    assert_eq!(output.status.code(), Some(expected_code), "stderr: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// The message that a JSON answer is, read by the descriptor of its type: unknown names are errors.
+fn message(name: &str, json: &str) -> DynamicMessage {
+    let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).expect("it is valid");
+    let descriptor = pool.get_message_by_name(&format!("channelkpi.v1.{name}")).expect("it is of the API");
+    let mut reader = serde_json::Deserializer::from_str(json);
+    let message =
+        DynamicMessage::deserialize(descriptor, &mut reader).expect("it is proto3 JSON of that message");
+    reader.end().expect("nothing follows");
+    message
+}
+
+/// The tour of docs: files in, a tenant made on the way, figures out.
+fn tour(to: &[&str]) {
+    let exports = exports();
+    let run = |arguments: &[&str]| channel_kpi(&[arguments, to].concat());
+    let import =
+        ["import", "--preset", "csv", path(exports.path()), "--currency", "USD", "--time-zone", "Asia/Dhaka"];
+    let imported = run(&import);
+    assert_eq!(
+        stdout(&imported, 3),
+        "Records  Written  Rejected\n\
+         deal           3         2\n\
+         partner        2         0\n\
+         \n\
+         5 versions of records were new to the tenant.\n"
+    );
+    assert_eq!(
+        text(&imported.stderr),
+        "deals.csv:5:2: opened_at is empty: a deal needs its `opened_at` (--undated-on DATE dates such rows)\n\
+         deals.csv:6:2: opened_at \"30 February\" isn't a date like 2017-10-31 or 2017-10-31T12:00:00Z\n"
+    );
+    assert!(
+        stdout(&run(&import), 3)
+            .ends_with("\nNothing of it was new: the tenant's figures are what they were.\n")
+    );
+
+    let march = ["scorecard", "--window", "2024-03", "--as-of", "2024-03-31"];
+    let company = stdout(&run(&march), 0);
+    assert!(company.starts_with("The company, 2024-03-01 to 2024-03-31, as of 2024-03-31\n"), "{company}");
+    for line in [
+        "Average deal size         300.00    no deal won                 600.00 USD / 2 priced deals won",
+        "Deal count                     2              0      +2  better  deals won",
+        "Deal success             66.67 %  no deal ended                  2 won / 3 ended",
+        "Missed deals: 1, worth 300.00 USD; 0 lost to a competitor, 0 expired.",
+    ] {
+        let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        assert!(company.lines().any(|told| words(told) == words(line)), "{line:?} isn't in\n{company}");
+    }
+    let partner = stdout(&run(&[&march[..], &["--partner", "A", "--kpi", "deal-count"]].concat()), 0);
+    assert!(partner.starts_with("Partner Meghna (A), "), "{partner}");
+    assert!(!partner.contains("Average"), "one KPI was asked for: {partner}");
+    let board = stdout(&run(&[&march[..], &["--by", "partner", "--limit", "1"]].concat()), 0);
+    assert!(board.contains("Meghna") && !board.contains("Padma"), "{board}");
+
+    let json = stdout(&run(&[&march[..], &["--json"]].concat()), 0);
+    let answer = message("GetScorecardResponse", &json);
+    let card = answer.get_field_by_name("scorecard").expect("it has one").into_owned();
+    let card = card.as_message().expect("it is a message").clone();
+    assert!(card.has_field_by_name("average_deal_size"));
+    let value: serde_json::Value = serde_json::from_str(&json).expect("it is JSON");
+    let amount = &value["scorecard"]["dealCount"]["wonAmount"];
+    assert_eq!(*amount, serde_json::json!({"currencyCode": "USD", "units": "600"}));
+    let json = stdout(&run(&[&march[..], &["--by", "partner", "--json"]].concat()), 0);
+    let scorecards = message("ListScorecardsResponse", &json);
+    let scorecards = scorecards.get_field_by_name("scorecards").expect("it has them").into_owned();
+    assert_eq!(scorecards.as_list().map(<[_]>::len), Some(2));
+
+    let nobody = run(&[&march[..], &["--unit", "nowhere"]].concat());
+    assert_eq!(stdout(&nobody, 1), "");
+    let stderr = text(&nobody.stderr);
+    assert!(stderr.starts_with("error: ") && stderr.contains("[SUBJECT_NOT_FOUND]"), "{stderr}");
+    assert!(stderr.contains("channel-kpi scorecard --by partner|employee|unit"), "{stderr}");
+}
+
+#[test]
+fn a_tour_over_tcp() {
+    let data_dir = tempfile::tempdir().expect("a directory for the test");
+    let sidecar = Sidecar::start(data_dir.path(), &[]);
+    tour(&["--to", sidecar.url()]);
+}
+
+#[test]
+fn a_tour_over_a_unix_socket() {
+    let data_dir = tempfile::tempdir().expect("a directory for the test");
+    let socket = format!("unix:{}", data_dir.path().join("kpi.sock").display());
+    let sidecar = Sidecar::start(data_dir.path(), &["--listen", &socket]);
+    assert_eq!(sidecar.urls()[1], socket);
+    tour(&["--to", &socket]);
+}
+
+#[test]
+fn a_tour_in_process() {
+    let data_dir = tempfile::tempdir().expect("a directory for the test");
+    tour(&["--data-dir", path(data_dir.path())]);
+}
+
+#[test]
+fn the_life_of_a_tenant() {
+    let data_dir = tempfile::tempdir().expect("a directory for the test");
+    let sidecar = Sidecar::start(data_dir.path(), &[]);
+    let to = ["--to", sidecar.url(), "--tenant", "acme"];
+    let tenant = |arguments: &[&str]| channel_kpi(&[&["tenant"], arguments, &to].concat());
+
+    let missing = tenant(&["show"]);
+    assert_eq!(missing.status.code(), Some(1));
+    let stderr = text(&missing.stderr);
+    assert!(stderr.contains("[TENANT_DENIED]") && stderr.contains("`channel-kpi tenant create`"), "{stderr}");
+
+    let wrong = tenant(&["create", "--currency", "USX", "--time-zone", "Mars/Base"]);
+    assert_eq!(wrong.status.code(), Some(1));
+    assert_eq!(
+        text(&wrong.stderr),
+        "error: settings.reporting_currency_code: \"USX\" is no ISO 4217 currency code, such as USD (and 1 more) \
+         [INVALID_FIELD]\n  settings.time_zone: \"Mars/Base\" is no IANA time zone, such as Asia/Dhaka\n",
+        "each violation once"
+    );
+
+    let create = ["create", "--currency", "BDT", "--time-zone", "Asia/Dhaka"];
+    let created = stdout(&tenant(&create), 0);
+    assert_eq!(created.lines().next(), Some("Tenant                       acme"));
+    assert_eq!(stdout(&tenant(&create), 0), created, "may be repeated as it is");
+    let otherwise = tenant(&["create", "--currency", "USD", "--time-zone", "Asia/Dhaka"]);
+    assert_eq!(otherwise.status.code(), Some(1));
+    let stderr = text(&otherwise.stderr);
+    assert!(
+        stderr.contains("[TENANT_EXISTS]") && stderr.contains("`channel-kpi tenant configure`"),
+        "{stderr}"
+    );
+
+    let configured = tenant(&["configure", "--fiscal-year-start", "7", "--stage", "Offer=60", "--json"]);
+    message("ConfigureTenantResponse", &stdout(&configured, 0));
+    let shown: serde_json::Value =
+        serde_json::from_str(&stdout(&tenant(&["show", "--json"]), 0)).expect("JSON");
+    assert_eq!(
+        shown["tenant"]["settings"],
+        serde_json::json!({
+            "reportingCurrencyCode": "BDT",
+            "timeZone": "Asia/Dhaka",
+            "fiscalYearStartMonth": 7,
+            "weekStart": "MONDAY",
+            "stageProbabilities": [{"stage": "Offer", "probabilityBps": 6000}],
+        }),
+        "what wasn't given stays"
+    );
+
+    assert_eq!(stdout(&tenant(&["delete", "--yes"]), 0), "The tenant acme and all its records are gone.\n");
+    assert_eq!(tenant(&["show"]).status.code(), Some(1));
+}
+
+#[test]
+fn a_held_data_directory_names_its_holder_and_what_to_call() {
+    let data_dir = tempfile::tempdir().expect("a directory for the test");
+    let sidecar = Sidecar::start(data_dir.path(), &[]);
+    let here = path(data_dir.path());
+    for arguments in [
+        &["tenant", "show", "--data-dir", here][..],
+        &["serve", "--listen", "127.0.0.1:0", "--data-dir", here],
+    ] {
+        let output = channel_kpi(arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        let address = sidecar.url().trim_start_matches("http://");
+        let expected = format!(
+            "error: data directory {here} is held by the sidecar at {address} (pid {}): use --to {} or stop it\n",
+            sidecar.pid(),
+            sidecar.url()
+        );
+        assert_eq!(text(&output.stderr), expected, "{arguments:?}");
+    }
+}
+
+/// A relative socket path is told as one that works from any directory.
+#[test]
+fn what_serve_says_can_be_called_from_anywhere() {
+    let data_dir = tempfile::tempdir().expect("a directory for the test");
+    let sidecar = Sidecar::start_in(data_dir.path(), Path::new("data"), &["--listen", "unix:kpi.sock"]);
+    let url = &sidecar.urls()[1];
+    let elsewhere = tempfile::tempdir().expect("a directory for the test");
+    let output = channel_kpi_in(
+        elsewhere.path(),
+        &["tenant", "create", "--currency", "USD", "--time-zone", "UTC", "--to", url],
+    );
+    stdout(&output, 0);
+}
+
+#[test]
+fn signals_end_a_sidecar_in_order() {
+    for signal in ["TERM", "INT"] {
+        let data_dir = tempfile::tempdir().expect("a directory for the test");
+        let socket = data_dir.path().join("kpi.sock");
+        let sidecar = Sidecar::start(data_dir.path(), &["--listen", &format!("unix:{}", socket.display())]);
+        sidecar.signal(signal);
+        assert_eq!(sidecar.ended().code(), Some(0), "SIG{signal}");
+        assert!(!socket.exists(), "its socket is gone");
+        // And the directory is free.
+        let created = [
+            "tenant",
+            "create",
+            "--currency",
+            "USD",
+            "--time-zone",
+            "UTC",
+            "--data-dir",
+            path(data_dir.path()),
+        ];
+        stdout(&channel_kpi(&created), 0);
+    }
+}
+
+/// A drain may take minutes. Who sends a signal twice doesn't want to wait.
+#[test]
+fn a_second_signal_cuts_the_drain() {
+    let data_dir = tempfile::tempdir().expect("a directory for the test");
+    let sidecar = Sidecar::start(data_dir.path(), &["--drain-delay", "600s"]);
+    sidecar.signal("TERM");
+    sidecar.signal("INT");
+    let (done, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || done.send(sidecar.ended()));
+    let status = ended.recv_timeout(Duration::from_secs(60)).expect("it doesn't wait for ten minutes");
+    assert_eq!(status.code(), Some(0));
 }

@@ -111,3 +111,31 @@ impl<C> Chain<C> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_versions_do_to_their_chain() {
+        let mut chain = Chain::default();
+        let version = |(hour, content, arrival): (i64, u8, u32)| {
+            let key = VersionKey { update_time: Instant::FIRST.plus_hours(hour), sequence: 0 };
+            Kept { key, arrival: Arrival(arrival), content }
+        };
+        for (version, expected, expected_current) in [
+            (version((5, 1, 2)), Placed::Current, 1),
+            (version((3, 9, 2)), Placed::Past, 1), // late, of an earlier time
+            (version((5, 1, 3)), Placed::Known, 1),
+            (version((5, 0, 3)), Placed::Past, 1), // the same key, lesser content
+            (version((5, 2, 3)), Placed::Current, 2),
+            (version((3, 9, 1)), Placed::Known, 2), // it had come before
+        ] {
+            assert_eq!(chain.insert(version, u8::cmp), expected);
+            assert_eq!(chain.current().map(|kept| kept.content), Some(expected_current));
+        }
+        let kept: Vec<(u8, u32)> =
+            chain.versions().iter().map(|kept| (kept.content, kept.arrival.0)).collect();
+        assert_eq!(kept, [(9, 1), (0, 3), (1, 2), (2, 3)]);
+    }
+}

@@ -125,7 +125,7 @@ impl<K> Names<K> {
     /// The first `count` names after `after` by their bytes, of those that `keep` keeps.
     pub fn following(&self, after: Option<&str>, count: usize, keep: impl Fn(Ref<K>) -> bool) -> Vec<Ref<K>> {
         // The greatest of the best so far on top: one pass, however many names there are.
-        let mut best: BinaryHeap<(&str, u32)> = BinaryHeap::with_capacity(count + 1);
+        let mut best: BinaryHeap<(&str, u32)> = BinaryHeap::new();
         for found in self.refs() {
             let name = self.name(found);
             let in_reach = best.len() < count || best.peek().is_some_and(|(greatest, _)| name < *greatest);

@@ -14,7 +14,9 @@ use super::names::{Names, Ref};
 use crate::domain::amount::{Amount, BasisPoints, Currency, Money};
 use crate::domain::calendar::{Date, Instant};
 use crate::domain::ids::{Id, Term, kind};
-use crate::domain::record::{Credit, Credits, Deal, DealStatus, Expiry, Labels, Role, State, canonical};
+use crate::domain::record::{
+    Credit, Credits, Deal, DealStatus, Expiry, Labels, Record, Role, State, canonical,
+};
 
 /// Marks the numbers of terms: stages, products, regions, labels.
 #[derive(Debug)]
@@ -37,6 +39,46 @@ pub struct Dictionary {
     pub leads: Names<kind::Lead>,
     pub channels: Names<kind::Channel>,
     pub terms: Names<TermKind>,
+}
+
+// === impl Dictionary ===
+
+impl Dictionary {
+    /// Numbers the subjects that a version of a partner, employee or unit names, current or not: who has a
+    /// number follows from the set of versions, not from their order.
+    pub fn note_subjects(&mut self, record: &Record) {
+        fn note<'a, K: 'a>(names: &mut Names<K>, ids: impl IntoIterator<Item = &'a Id<K>>) {
+            for id in ids {
+                names.intern(id.as_str());
+            }
+        }
+        match record {
+            Record::Partner(id, state) => {
+                note(&mut self.partners, [id]);
+                match state {
+                    State::Deleted(merged_into) => note(&mut self.partners, merged_into),
+                    State::Present(partner) => {
+                        note(&mut self.partners, partner.parent.iter().chain(&partner.merged_into));
+                    }
+                }
+            }
+            Record::Employee(id, state) => {
+                note(&mut self.employees, [id]);
+                match state {
+                    State::Deleted(merged_into) => note(&mut self.employees, merged_into),
+                    State::Present(employee) => {
+                        note(&mut self.employees, &employee.merged_into);
+                        note(&mut self.units, &employee.unit);
+                    }
+                }
+            }
+            Record::Unit(id, state) => {
+                note(&mut self.units, [id]);
+                note(&mut self.units, state.present().and_then(|unit| unit.parent.as_ref()));
+            }
+            _ => {}
+        }
+    }
 }
 
 /// A deal with its names as numbers: [`Deal`] field by field.
@@ -416,6 +458,153 @@ impl Arena {
         match (bytes(a), bytes(b)) {
             (Some(a), Some(b)) => a.cmp(&b),
             (a, b) => b.is_some().cmp(&a.is_some()), // a deletion is the greater
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::{btree_map, vec};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::book::histories;
+
+    /// A dictionary in which new names get numbers of more than one byte.
+    fn dictionary() -> Dictionary {
+        let mut dictionary = Dictionary::default();
+        for n in 0..200 {
+            dictionary.partners.intern(&format!("partner {n}"));
+            dictionary.terms.intern(&format!("term {n}"));
+        }
+        dictionary
+    }
+
+    fn instant() -> impl Strategy<Value = Instant> {
+        let nanos = prop_oneof![Just(0), Just(1), Just(999_999_999), 0..1_000_000_000];
+        let seconds = prop_oneof![Just(0), Just(Instant::LAST.seconds()), 0..=Instant::LAST.seconds()];
+        (seconds, nanos).prop_map(|(seconds, nanos)| Instant::try_new(seconds, nanos).unwrap())
+    }
+
+    fn term() -> impl Strategy<Value = Term> {
+        "[a-c]|[a-zঅ-ঔ]{1,40}".prop_map(|text| Term::try_new(&text).unwrap())
+    }
+
+    fn credits() -> impl Strategy<Value = Credits> {
+        let role = prop_oneof![Just(Role::Sourced), Just(Role::Influenced), Just(Role::Fulfilled)];
+        let share = prop_oneof![1 => Just(None), 4 => (0..=200i64).prop_map(Some)];
+        vec((role, "[a-zঅ-ঔ]{1,8}", share), 0..=Credits::MAX).prop_map(|offered| {
+            let mut fitting = Vec::new();
+            for (role, partner, share) in offered {
+                let share = share.map(|bps| BasisPoints::try_new(bps).unwrap());
+                fitting.push(Credit { role, partner: Id::try_new(&partner).unwrap(), share });
+                if Credits::try_new(fitting.clone()).is_err() {
+                    fitting.pop();
+                }
+            }
+            Credits::try_new(fitting).expect("each was tried")
+        })
+    }
+
+    /// Every field over its whole range.
+    fn wide_deal() -> impl Strategy<Value = Deal> {
+        let status = prop_oneof![
+            Just(DealStatus::Open),
+            instant().prop_map(DealStatus::Won),
+            instant().prop_map(DealStatus::Lost),
+        ];
+        let expiry = prop_oneof![Just(Expiry::Never), instant().prop_map(Expiry::At)];
+        let amount = (0..=Amount::MAX.e4()).prop_map(|amount_e4| Money {
+            amount: Amount::try_from_e4(amount_e4).unwrap(),
+            currency: Currency::try_new("BDT").unwrap(),
+        });
+        let expected_close =
+            (0..=Date::LAST.day_number()).prop_map(|number| Some(Date::from_day_number(number)));
+        let reason = proptest::option::of("[ -~ক-হ]{0,150}".prop_map(Box::from));
+        let labels = btree_map(term(), term(), 0..=64);
+        let wide = (instant(), status, proptest::option::of(expiry), proptest::option::of(amount));
+        let texts = (reason, labels, proptest::option::of(term()), credits());
+        (histories::deal(), wide, expected_close, texts).prop_map(|(deal, wide, expected_close, texts)| {
+            let (opened_at, status, expiry, amount) = wide;
+            let (lost_reason, labels, product, credits) = texts;
+            let told = Deal { opened_at, status, expiry, amount, expected_close, ..deal };
+            Deal { lost_reason, labels, product, credits, ..told }
+        })
+    }
+
+    /// Two deals that are often equal in most or in all.
+    fn pair() -> impl Strategy<Value = (Deal, Deal)> {
+        (histories::deal(), histories::deal(), 0..8).prop_map(|(one, other, which)| {
+            let near = match which {
+                0 => one.clone(),
+                1 => Deal { amount: other.amount, ..one.clone() },
+                2 => Deal { credits: other.credits, ..one.clone() },
+                3 => Deal { status: other.status, ..one.clone() },
+                4 => Deal { labels: other.labels, ..one.clone() },
+                5 => Deal { stage: other.stage, product: other.product, ..one.clone() },
+                6 => Deal { expiry: other.expiry, ..one.clone() },
+                _ => other,
+            };
+            (one, near)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_packed_deal_reads_back_as_it_was(deal in prop_oneof![wide_deal(), histories::deal()]) {
+            let (mut dictionary, mut arena) = (dictionary(), Arena::default());
+            let packed = PackedDeal::intern(&deal, &mut dictionary);
+            prop_assert_eq!(&packed.resolve(&dictionary), &deal);
+            let span = arena.keep(&packed, []);
+            prop_assert!(!span.is_deleted());
+            let read = arena.get(span);
+            prop_assert_eq!(read.as_ref(), Some(&packed));
+            prop_assert_eq!(read.unwrap().resolve(&dictionary), deal);
+        }
+
+        #[test]
+        fn equal_contents_and_they_alone_are_kept_once((one, other) in pair()) {
+            let (mut dictionary, mut arena) = (dictionary(), Arena::default());
+            let packed = [&one, &other].map(|deal| PackedDeal::intern(deal, &mut dictionary));
+            let first = arena.keep(&packed[0], []);
+            let second = arena.keep(&packed[1], [Span::DELETED, first]);
+            prop_assert_eq!(first == second, one == other);
+            prop_assert_eq!(arena.keep(&packed[0], [first, second]), first);
+            prop_assert_eq!(arena.keep(&packed[1], [first, second]), second);
+        }
+
+        #[test]
+        fn contents_are_ordered_like_their_states((one, other) in pair()) {
+            let (mut dictionary, mut arena) = (dictionary(), Arena::default());
+            let states = [State::Present(one), State::Present(other), State::Deleted(())];
+            let spans = states.each_ref().map(|state| match state {
+                State::Deleted(()) => Span::DELETED,
+                State::Present(deal) => arena.keep(&PackedDeal::intern(deal, &mut dictionary), []),
+            });
+            for (state, span) in states.iter().zip(spans) {
+                for (other_state, other_span) in states.iter().zip(spans) {
+                    let order = arena.cmp_content(span, other_span, &dictionary);
+                    prop_assert_eq!(order, state.cmp_content(other_state));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn contents_reach_over_segments() {
+        let (mut dictionary, mut arena) = (dictionary(), Arena::default());
+        let at = Instant::FIRST;
+        let deals: Vec<PackedDeal> = (0..5_000usize)
+            .map(|n| {
+                let reason = format!("{n} {}", "x".repeat(n % 509));
+                let plain = histories::plain_deal(at, DealStatus::Lost(at));
+                PackedDeal::intern(&Deal { lost_reason: Some(reason.into()), ..plain }, &mut dictionary)
+            })
+            .collect();
+        let spans: Vec<Span> = deals.iter().map(|deal| arena.keep(deal, [])).collect();
+        assert!(arena.segments.len() > 1);
+        for (deal, span) in deals.iter().zip(spans) {
+            assert_eq!(arena.get(span).as_ref(), Some(deal));
         }
     }
 }

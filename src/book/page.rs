@@ -16,7 +16,8 @@ use crate::domain::amount::{Amount, Currency};
 use crate::domain::calendar::{Date, DateRange};
 use crate::kpi::measures::{Measures, Tally};
 
-const CHUNK_ROWS: usize = 256;
+/// Under test few, so that small histories split chunks.
+const CHUNK_ROWS: usize = if cfg!(test) { 4 } else { 256 };
 
 /// Marks the numbers of desks.
 #[derive(Debug)]
@@ -311,7 +312,10 @@ impl Page {
                     assert_eq!(row.first, parts[0].partner == row.slot);
                     parts.iter().find(|part| part.partner == row.slot).unwrap().amount
                 }
-                None => row.value.amount(),
+                None => {
+                    assert!(row.first && !row.shared);
+                    row.value.amount()
+                }
             };
             *fresh.by_partner.entry(row.slot).or_default() += measures_of(row.outcome, amount);
             if row.first {
@@ -325,5 +329,28 @@ impl Page {
         assert_eq!(self.by_desk, fresh.by_desk, "by_desk");
         assert_eq!(self.by_day, fresh.by_day, "by_day");
         assert_eq!(self.foreign_row_count, fresh.foreign_row_count);
+
+        let shared_row_count = self.rows().filter(|row| row.shared).count();
+        assert_eq!(self.shared.values().map(|(_, parts)| parts.len()).sum::<usize>(), shared_row_count);
+        let amounts = |sums: &mut dyn Iterator<Item = &Measures>| {
+            sums.fold([0; 3], |[won, lost, expired], sum| {
+                [won + sum.won.amount_e4, lost + sum.lost.amount_e4, expired + sum.expired.amount_e4]
+            })
+        };
+        let (parts, whole) = (amounts(&mut self.by_partner.values()), amounts(&mut self.by_day.values()));
+        assert_eq!(parts, whole, "the parts and the uncredited rest add up");
+    }
+
+    /// The sum of what no partner sourced.
+    pub fn uncredited(&self) -> Measures {
+        self.by_partner.get(&None).copied().unwrap_or_default()
+    }
+
+    /// All that the page holds, to be compared.
+    pub fn contents(&self) -> impl PartialEq + std::fmt::Debug + use<> {
+        let shared: BTreeMap<DealRef, String> =
+            self.shared.iter().map(|(deal, parts)| (*deal, format!("{parts:?}"))).collect();
+        let sums = (self.by_partner.clone(), self.by_desk.clone(), self.by_day.clone());
+        (self.rows().copied().collect::<Vec<_>>(), sums, shared, self.foreign_row_count)
     }
 }

@@ -119,8 +119,16 @@ impl Pages {
         }
     }
 
-    /// Whether both hold the same rows, in dictionaries that may number names differently.
-    pub fn rows(&self) -> impl Iterator<Item = &Row> {
-        self.0.values().flat_map(Page::rows)
+    /// The sum of what no partner sourced.
+    pub fn uncredited(&self) -> Measures {
+        self.0.values().fold(Measures::default(), |mut sum, page| {
+            sum += page.uncredited();
+            sum
+        })
+    }
+
+    /// All that the pages hold, to be compared.
+    pub fn contents(&self) -> Vec<(Month, impl PartialEq + std::fmt::Debug + use<>)> {
+        self.0.iter().map(|(month, page)| (*month, page.contents())).collect()
     }
 }

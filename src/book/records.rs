@@ -152,6 +152,7 @@ impl Records {
         fn kept<C>(key: crate::domain::record::VersionKey, arrival: Arrival, content: C) -> Kept<C> {
             Kept { key, arrival, content }
         }
+        self.dictionary.note_subjects(&version.record);
         let key = version.key;
         let placed = match version.record {
             Record::Partner(id, state) => self.partners.insert(id, kept(key, arrival, state)),

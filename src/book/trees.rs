@@ -51,8 +51,9 @@ impl<K> Default for Trees<K> {
 }
 
 impl<K> Trees<K> {
-    /// The trees of the subjects that were sent; those that they name get a number too.
-    pub fn grow<'a>(names: &mut Names<K>, sent: impl Iterator<Item = Sent<'a>>) -> Self {
+    /// The trees of the subjects that were sent. They and those that they name have numbers.
+    pub fn grow<'a>(names: &Names<K>, sent: impl Iterator<Item = Sent<'a>>) -> Self {
+        let number = |id| names.get(id).expect("whom a version names was numbered as it came");
         let mut places = Vec::new();
         let mut put = |at: Ref<K>, place: Place<K>| {
             if places.len() <= at.index() {
@@ -61,10 +62,8 @@ impl<K> Trees<K> {
             places[at.index()] = place;
         };
         for subject in sent {
-            let at = names.intern(subject.id);
-            let parent = subject.parent.map(|id| names.intern(id));
-            let merged_into = subject.merged_into.map(|id| names.intern(id));
-            put(at, Place { known: true, parent, merged_into });
+            let (parent, merged_into) = (subject.parent.map(number), subject.merged_into.map(number));
+            put(number(subject.id), Place { known: true, parent, merged_into });
         }
         places.resize_with(names.len(), Place::unknown);
         Self::new(&places)
@@ -73,7 +72,7 @@ impl<K> Trees<K> {
     /// The trees of the subjects, each at the place of its number.
     fn new(places: &[Place<K>]) -> Self {
         let numbers = || (0..places.len() as u32).map(Ref::new);
-        let survivors: Vec<Ref<K>> = numbers().map(|subject| survivor(places, subject)).collect();
+        let survivors = survivors(places);
         let mut children = vec![Vec::new(); places.len()];
         let mut merged = vec![Vec::new(); places.len()];
         for subject in numbers() {
@@ -118,18 +117,40 @@ impl<K> Trees<K> {
     }
 }
 
-/// Follows `merged_into` to the first that isn't merged, isn't known or was already seen.
-fn survivor<K>(places: &[Place<K>], subject: Ref<K>) -> Ref<K> {
-    let mut seen = vec![subject];
-    let mut at = subject;
-    while let Some(next) = places[at.index()].merged_into.filter(|_| places[at.index()].known) {
-        if seen.contains(&next) {
-            return next;
+/// For each, the first on its path of mergers that isn't merged, isn't known or was already seen. Every
+/// path is walked once, however long.
+fn survivors<K>(places: &[Place<K>]) -> Vec<Ref<K>> {
+    let mut survivors: Vec<Option<Ref<K>>> = vec![None; places.len()];
+    let mut seen = vec![false; places.len()];
+    for start in (0..places.len() as u32).map(Ref::new) {
+        let (mut path, mut at) = (Vec::new(), start);
+        let survivor = loop {
+            if let Some(found) = survivors[at.index()] {
+                break found;
+            }
+            if seen[at.index()] {
+                // A circle of this path: each on it is the first that it sees again.
+                while let Some(on_circle) = path.pop() {
+                    survivors[Ref::index(on_circle)] = Some(on_circle);
+                    if on_circle == at {
+                        break;
+                    }
+                }
+                break at;
+            }
+            seen[at.index()] = true;
+            path.push(at);
+            let place = &places[at.index()];
+            match place.merged_into.filter(|_| place.known) {
+                Some(next) => at = next,
+                None => break at,
+            }
+        };
+        for merged in path {
+            survivors[merged.index()] = Some(survivor);
         }
-        seen.push(next);
-        at = next;
     }
-    at
+    survivors.into_iter().map(|found| found.expect("every path has an end")).collect()
 }
 
 #[cfg(test)]
@@ -187,5 +208,20 @@ mod tests {
         assert_eq!(trees(&[Some((None, Some(1))), None]).survivor(Ref::new(0)), Ref::new(1));
         let circle = trees(&[Some((None, Some(1))), Some((None, Some(0)))]);
         assert_eq!([0, 1].map(|subject| circle.survivor(Ref::new(subject)).number()), [0, 1]);
+
+        // 0 into 1 into 2 into 3 into 1: a path into a circle ends where it enters
+        let path = trees(&[1, 2, 3, 1].map(|into| Some((None, Some(into)))));
+        assert_eq!([0, 1, 2, 3].map(|subject| path.survivor(Ref::new(subject)).number()), [1, 1, 2, 3]);
+    }
+
+    /// Each path was walked from its beginning, comparing every step with all before it: a host that merges
+    /// partners in one long chain would have stopped the book.
+    #[test]
+    fn a_long_chain_of_mergers_is_walked_once() {
+        const LENGTH: u32 = 100_000;
+        let chain: Vec<_> = (1..=LENGTH).map(|next| Some((None, (next < LENGTH).then_some(next)))).collect();
+        let trees = trees(&chain);
+        assert_eq!(trees.survivor(Ref::new(0)), Ref::new(LENGTH - 1));
+        assert_eq!(trees.members(Ref::new(0), false).len(), LENGTH as usize);
     }
 }

@@ -126,13 +126,19 @@ pub fn status_message(status: &Status) -> String {
         None => write!(message, " [{:?}]", status.code()),
     };
     for violation in details.bad_request().into_iter().flat_map(|request| &request.field_violations) {
-        let _ = write!(message, "\n  {}: {}", violation.field, violation.description);
+        let told = format!("{}: {}", violation.field, violation.description);
+        // The sentence tells the first one itself.
+        if !status.message().starts_with(&told) {
+            let _ = write!(message, "\n  {told}");
+        }
     }
     let advice = match (reason, status.code()) {
         (Some("TENANT_DENIED"), _) => {
             "create the tenant with `channel-kpi tenant create`, or name another one with --tenant"
         }
-        (Some("TENANT_NOT_CONFIGURED"), _) => "configure the tenant with `channel-kpi tenant configure`",
+        (Some("TENANT_NOT_CONFIGURED" | "TENANT_EXISTS"), _) => {
+            "configure the tenant with `channel-kpi tenant configure`"
+        }
         (Some("SUBJECT_NOT_FOUND"), _) => {
             "list those that there are with `channel-kpi scorecard --by partner|employee|unit`"
         }

@@ -4,10 +4,12 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use channel_kpi::import::{Import, Mapping, Options, PRESETS, Preset, Summary, send, tenant_settings};
-use channel_kpi::proto::channelkpi::v1::TenantSettings;
+use channel_kpi::import::{
+    Import, Mapping, Options, PRESETS, Preset, Rejected, Summary, ensure_tenant, send,
+};
 use channel_kpi::proto::channelkpi::v1::admin_service_client::AdminServiceClient;
 use channel_kpi::proto::channelkpi::v1::record_service_client::RecordServiceClient;
+use channel_kpi::proto::channelkpi::v1::{GetTenantRequest, Tenant, TenantSettings};
 use chrono::{NaiveDate, Utc};
 use chrono_tz::Tz;
 use clap::Args;
@@ -52,8 +54,8 @@ pub struct ImportCommand {
     #[arg(long, value_name = "DATE")]
     updated_on: Option<NaiveDate>,
 
-    /// How many rejected rows to list; all of them are counted.
-    #[arg(long, value_name = "N", default_value_t = 20)]
+    /// How many of the rows that are rejected for the same reason to list; all of them are counted.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     show_rejected: usize,
 
     #[command(flatten)]
@@ -89,16 +91,24 @@ fn preset_parser() -> PossibleValuesParser {
 impl ImportCommand {
     pub async fn run(self) -> Result<Ending, Failure> {
         let mapping = self.mapping()?;
-        let summary = self.connection.with(async |to| self.import(mapping.as_ref(), to).await).await?;
+        let (summary, known) =
+            self.connection.with(async |to| self.import(mapping.as_ref(), to).await).await?;
         for line in report(&summary) {
             eprintln!("{line}");
         }
-        print(&table(&summary))?;
+        print(&format!("{}\n\n{known}", table(&summary)))?;
         Ok(if summary.rejected_count > 0 { Ending::SomeRejected } else { Ending::Done })
     }
 
-    async fn import(&self, mapping: Option<&Mapping>, connection: Connection) -> Result<Summary, Failure> {
-        let settings = self.settings(mapping, &mut AdminServiceClient::new(connection.clone())).await?;
+    /// What became of the rows, and what the tenant knows more than before.
+    async fn import(
+        &self,
+        mapping: Option<&Mapping>,
+        connection: Connection,
+    ) -> Result<(Summary, String), Failure> {
+        let mut admin = AdminServiceClient::new(connection.clone());
+        let before = self.tenant(mapping, &mut admin).await?;
+        let settings = before.settings.unwrap_or_default();
         let own_currency = self.currency.clone().or_else(|| mapping?.currency.clone());
         let options = Options {
             zone: settings.time_zone.parse().map_err(|_| {
@@ -115,7 +125,10 @@ impl ImportCommand {
         let sent =
             send(&import, &mut client, self.show_rejected, |read_bytes| bar.set_position(read_bytes)).await;
         bar.finish_and_clear();
-        Ok(sent?)
+        let summary = sent?;
+        let asked = GetTenantRequest { tenant_id: self.connection.tenant.clone() };
+        let after = admin.get_tenant(asked).await?.into_inner().tenant.unwrap_or_default();
+        Ok((summary, knows_more(before.version_count, after.version_count)))
     }
 
     fn mapping(&self) -> Result<Option<Mapping>, Failure> {
@@ -137,12 +150,12 @@ impl ImportCommand {
         }
     }
 
-    /// The tenant's settings, of a tenant that is made where there is none.
-    async fn settings(
+    /// The tenant, which is made where there is none.
+    async fn tenant(
         &self,
         mapping: Option<&Mapping>,
         admin: &mut AdminServiceClient<Connection>,
-    ) -> Result<TenantSettings, Failure> {
+    ) -> Result<Tenant, Failure> {
         let currency = self.currency.clone().or_else(|| mapping?.currency.clone());
         let time_zone = self.time_zone.clone().or_else(|| mapping?.time_zone.clone());
         if let Some(zone) = &time_zone
@@ -156,20 +169,20 @@ impl ImportCommand {
             }
             _ => None,
         };
-        let tenant = &self.connection.tenant;
-        let settings = tenant_settings(admin, tenant, otherwise).await?.ok_or_else(|| {
+        let id = &self.connection.tenant;
+        let tenant = ensure_tenant(admin, id, otherwise).await?.ok_or_else(|| {
             Failure::Usage(format!(
-                "there is no tenant `{tenant}` yet: say --currency and --time-zone to make it, or make it with \
+                "there is no tenant `{id}` yet: say --currency and --time-zone to make it, or make it with \
                  `channel-kpi tenant create`"
             ))
         })?;
-        match &self.time_zone {
-            Some(zone) if *zone != settings.time_zone => Err(Failure::Usage(format!(
-                "the tenant `{tenant}` tells dates in {}, not in {zone}: leave --time-zone out, or change the tenant's \
-                 with `channel-kpi tenant configure`",
-                settings.time_zone
+        let known_zone = tenant.settings.as_ref().map(|settings| &settings.time_zone);
+        match (&self.time_zone, known_zone) {
+            (Some(zone), Some(known)) if zone != known => Err(Failure::Usage(format!(
+                "the tenant `{id}` tells dates in {known}, not in {zone}: leave --time-zone out, or change the tenant's \
+                 with `channel-kpi tenant configure`"
             ))),
-            _ => Ok(settings),
+            _ => Ok(tenant),
         }
     }
 }
@@ -188,30 +201,50 @@ fn progress_bar(size_bytes: u64) -> ProgressBar {
 
 /// What was found on the way, a line each: rejected rows first.
 fn report(summary: &Summary) -> Vec<String> {
-    let mut lines: Vec<String> = summary.rejections.iter().map(ToString::to_string).collect();
-    let unlisted = summary.rejected_count - lines.len() as u64;
-    if unlisted > 0 {
+    let count = |count: u64| number::count(count.cast_signed());
+    let mut lines = Vec::new();
+    let mut told_count = 0;
+    for Rejected { rejections, count: alike_count } in &summary.rejected {
+        told_count += alike_count;
+        lines.extend(rejections.iter().map(ToString::to_string));
+        let unlisted_count = alike_count - rejections.len() as u64;
+        if unlisted_count > 0 {
+            lines.push(format!(
+                "  … and {} more rows for the same reason (--show-rejected N lists more)",
+                count(unlisted_count)
+            ));
+        }
+    }
+    if summary.rejected_count > told_count {
         lines.push(format!(
-            "… and {} more rejected rows (--show-rejected N lists more of them)",
-            number::count(unlisted.cast_signed())
+            "… and {} more rows for other reasons",
+            count(summary.rejected_count - told_count)
         ));
     }
     lines.extend(summary.notes.iter().map(|note| format!("note: {note}")));
+    for (kind, counts) in summary.kinds.iter().filter(|(_, counts)| counts.repeated_count > 0) {
+        let (kind, repeated) = (kind.replace('_', " "), count(counts.repeated_count));
+        lines.push(format!("note: {repeated} rows repeat what an earlier row says of the same {kind}"));
+    }
     lines
+}
+
+/// What the import changed: a record that is known already adds nothing.
+fn knows_more(before_count: i64, after_count: i64) -> String {
+    match after_count - before_count {
+        0 => "Nothing of it was new: the tenant's figures are what they were.".to_owned(),
+        1 => "1 version of a record was new to the tenant.".to_owned(),
+        count => format!("{} versions of records were new to the tenant.", number::count(count)),
+    }
 }
 
 /// What became of the records, by kind.
 fn table(summary: &Summary) -> String {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(["Records", "Written", "Repeated", "Rejected"]);
+    table.load_style(presets::NOTHING).set_header(["Records", "Written", "Rejected"]);
     for (kind, counts) in &summary.kinds {
         let count = |count: u64| number::count(count.cast_signed());
-        table.add_row([
-            kind.replace('_', " "),
-            count(counts.written_count),
-            count(counts.repeated_count),
-            count(counts.rejected_count),
-        ]);
+        table.add_row([kind.replace('_', " "), count(counts.written_count), count(counts.rejected_count)]);
     }
     for (index, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 2));

@@ -284,12 +284,13 @@ pub(super) fn card(answer: &GetScorecardResponse) -> String {
             let worth = kpi.missed_amount.as_ref().map_or_else(out_of_range, |money| {
                 format!("{} {}", number::amount(money), money.currency_code)
             });
-            let unpriced = match kpi.unpriced_missed_count {
-                0 => String::new(),
-                count => format!(" without the {} whose amount isn't known", number::count(count)),
+            let worth = match kpi.unpriced_missed_count {
+                0 => format!("worth {worth}"),
+                all if all == kpi.missed_count => "none with a known amount".to_owned(),
+                some => format!("worth {worth} and the {} whose amount isn't known", number::count(some)),
             };
             remarks.push(format!(
-                "Missed: {} deals, worth {worth}{unpriced}; {} lost to a competitor, {} expired.",
+                "Missed deals: {}, {worth}; {} lost to a competitor, {} expired.",
                 number::count(kpi.missed_count),
                 number::count(kpi.lost_to_competitor_count),
                 number::count(kpi.expired_count),
@@ -620,7 +621,7 @@ Deal count               2              0      +2  better  deals won
 Deal success       66.67 %  no deal ended                  2 won / 3 ended
 
 Deal success lies between 20.77 % and 93.85 % with 95 % confidence.
-Missed: 1 deals, worth 300.00 USD; 1 lost to a competitor, 0 expired.";
+Missed deals: 1, worth 300.00 USD; 1 lost to a competitor, 0 expired.";
         assert_eq!(card(&answer), expected);
     }
 

@@ -4,14 +4,13 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use channel_kpi::config::{Config, Flags};
-use channel_kpi::server::Server;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-use super::Ending;
 use super::failure::Failure;
+use super::{Ending, print};
 
 /// Keep tenants' records and serve their figures.
 #[derive(Debug, Args)]
@@ -26,6 +25,8 @@ pub struct ServeCommand {
 }
 
 const AFTER_HELP: &str = "\
+When calls are taken, a line on stdout says where, in the form that --to takes: serving at http://127.0.0.1:7443
+
 Each setting can also come from the environment, as CKPI_ and its name (CKPI_DATA_DIR). Flags win over the environment,
 which wins over the file.
 
@@ -39,21 +40,22 @@ Examples:
 impl ServeCommand {
     pub async fn run(self) -> Result<Ending, Failure> {
         log_to_stderr("info");
+        #[allow(clippy::disallowed_methods)] // here the environment becomes the configuration
         let config = Config::load(self.config.as_deref(), |name| std::env::var(name).ok(), &self.settings)
             .map_err(|error| Failure::Usage(error.to_string()))?;
         let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
         on_signals(stop.clone(), cut.clone())?;
 
-        let sidecar = channel_kpi::open(config.clone()).await?;
-        let server = Server::bind(&config.listen, sidecar.channel(), &config.limits)?;
+        let sidecar = channel_kpi::open(config).await?;
+        let server = sidecar.bind()?;
         for address in server.local_addrs() {
-            tracing::info!("serving at {address}");
+            // Whoever started us may have stopped listening; those who call are served all the same.
+            let _ = print(&format!("serving at {}", address.url()));
         }
-        let drained = server.run(stop, cut).await;
+        let drained = sidecar.serve(server, stop, cut).await;
         if drained.cut_count > 0 {
             tracing::warn!("{} calls were cut: they didn't end within the drain's grace", drained.cut_count);
         }
-        sidecar.close().await;
         Ok(Ending::Done)
     }
 }

@@ -34,7 +34,7 @@ pub use field::RecordKind;
 pub use files::{Import, Options};
 pub use mapping::{Mapping, MappingError};
 pub use rows::Rejection;
-pub use send::{KindSummary, SendError, Summary, send, tenant_settings};
+pub use send::{KindSummary, Rejected, SendError, Summary, ensure_tenant, send};
 
 /// A CRM whose export is understood as it is.
 pub struct Preset {

@@ -25,16 +25,18 @@ pub struct Rejection {
     pub line: u64,
     /// From 1. Absent where the row as a whole is wrong.
     pub column: Option<usize>,
-    /// What is wrong, with the column's name and value.
-    pub reason: String,
+    /// What stands there: the column's name and the cell's value.
+    pub found: String,
+    /// What is wrong with that; the same words in every row that has the same wrong with it.
+    pub problem: String,
 }
 
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { file, line, column, reason } = self;
+        let Self { file, line, column, found, problem } = self;
         match column {
-            Some(column) => write!(f, "{file}:{line}:{column}: {reason}"),
-            None => write!(f, "{file}:{line}: {reason}"),
+            Some(column) => write!(f, "{file}:{line}:{column}: {found} {problem}"),
+            None => write!(f, "{file}:{line}: {found} {problem}"),
         }
     }
 }
@@ -100,20 +102,21 @@ impl Import {
                 let text = cell(&origin.row, planned.column).unwrap_or_default();
                 file.at(origin.line, planned, text, &violation.description)
             }
-            None => file.reject(origin.line, None, format!("{below}: {}", violation.description)),
+            None => file.reject(origin.line, None, format!("{below}:"), violation.description.clone()),
         }
     }
 }
 
 impl SourceFile {
-    fn reject(&self, line: u64, column: Option<usize>, reason: String) -> Rejection {
-        Rejection { file: self.name.clone(), line, column: column.map(|column| column + 1), reason }
+    fn reject(&self, line: u64, column: Option<usize>, found: String, problem: String) -> Rejection {
+        let column = column.map(|column| column + 1);
+        Rejection { file: self.name.clone(), line, column, found, problem }
     }
 
     /// A rejection because of one cell: `close_date "2017-13-01" isn't a date`.
     fn at(&self, line: u64, planned: &PlannedField, text: &str, problem: &str) -> Rejection {
-        let column = planned.column.map_or("a constant", |column| self.headers[column].as_str());
-        self.reject(line, planned.column, format!("{column} {text:?} {problem}"))
+        let found = format!("{} {text:?}", column_name(self, planned));
+        self.reject(line, planned.column, found, problem.into())
     }
 }
 
@@ -171,14 +174,14 @@ impl Rows<'_> {
         let (file, line, row) = (&import.files[origin.file], origin.line, &origin.row);
         let plan = &file.plans[origin.plan];
         if row.len() != file.headers.len() {
-            let problem = format!("the row has {} cells and the header {}", row.len(), file.headers.len());
-            return Err(file.reject(line, None, problem));
+            let found = format!("the row has {} cells", row.len());
+            return Err(file.reject(line, None, found, format!("and the header {}", file.headers.len())));
         }
         let mut record = plan.kind.empty_record();
         for planned in &plan.fields {
             let text = match &planned.source.input {
                 Input::Column(_) => cell(row, planned.column).map_err(|problem| {
-                    file.reject(line, planned.column, format!("{} {problem}", column_name(file, planned)))
+                    file.reject(line, planned.column, column_name(file, planned).into(), problem.into())
                 })?,
                 Input::Constant(text) => text,
             };
@@ -242,13 +245,11 @@ impl Rows<'_> {
             Some((same, ..)) if *same == content => Outcome::Repeated,
             Some((_, file, line)) => {
                 let files = &self.import.files;
-                let reason = format!(
-                    "says otherwise of {} than {}:{line} did: one import holds one version of a record, unless a \
-                     column says its `update_time`",
-                    named(files, origin),
-                    files[*file].name,
-                );
-                Outcome::Rejected(files[origin.file].reject(origin.line, None, reason))
+                let found =
+                    format!("{} is told otherwise in {}:{line}:", named(files, origin), files[*file].name);
+                let problem =
+                    "one import holds one version of a record, unless a column says its `update_time`";
+                Outcome::Rejected(files[origin.file].reject(origin.line, None, found, problem.into()))
             }
         }
     }
@@ -277,7 +278,8 @@ impl Import {
             }
             if let (true, Some(date)) = (instant, self.options.undated_on) {
                 let noon = instant_value(When::On(date).instant(self.options.zone));
-                required.put(record, noon).map_err(|problem| file.reject(line, None, problem))?;
+                let undated = || format!("`{}`", required.path);
+                required.put(record, noon).map_err(|problem| file.reject(line, None, undated(), problem))?;
                 continue;
             }
             let feeds = |planned: &&PlannedField| planned.field.path.starts_with(&required.path);
@@ -288,9 +290,10 @@ impl Import {
                 Some(planned) => file.reject(
                     line,
                     planned.column,
-                    format!("{} is empty: {needs}", column_name(file, planned)),
+                    column_name(file, planned).into(),
+                    format!("is empty: {needs}"),
                 ),
-                None => file.reject(line, None, needs),
+                None => file.reject(line, None, "the row isn't whole:".into(), needs),
             });
         }
         Ok(())
@@ -607,8 +610,8 @@ mod tests {
                 "deals.csv:3: the row has 2 cells and the header 4",
                 "deals.csv:4:1: deal_id isn't UTF-8: export the file as UTF-8",
                 "D4 None",
-                "deals.csv:6: says otherwise of deal \"D1\" than deals.csv:2 did: one import holds one version of a \
-                 record, unless a column says its `update_time`",
+                "deals.csv:6: deal \"D1\" is told otherwise in deals.csv:2: one import holds one version of a record, \
+                 unless a column says its `update_time`",
                 "repeated",
                 "deals.csv:8:1: deal_id is empty: a deal needs its `deal_id`",
             ]

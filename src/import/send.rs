@@ -14,7 +14,7 @@ use super::{Import, ImportError, Rejection};
 use crate::proto::channelkpi::v1::admin_service_client::AdminServiceClient;
 use crate::proto::channelkpi::v1::record_service_client::RecordServiceClient;
 use crate::proto::channelkpi::v1::{
-    CreateTenantRequest, ErrorReason, GetTenantRequest, Record, TenantSettings, WriteMode,
+    CreateTenantRequest, ErrorReason, GetTenantRequest, Record, Tenant, TenantSettings, WriteMode,
     WriteRecordsRequest,
 };
 
@@ -27,13 +27,25 @@ const BATCH_BYTES_MAX: usize = 3 << 20;
 pub struct Summary {
     /// By kind of record, such as `deal`.
     pub kinds: BTreeMap<String, KindSummary>,
-    /// The first rejections, up to the number asked for.
-    pub rejections: Vec<Rejection>,
-    /// How many there were.
+    /// What was rejected, those with the same wrong in the same column together, in the order in which it showed.
+    pub rejected: Vec<Rejected>,
+    /// How many rows' records were rejected: also beyond the most kinds of wrong that are told apart.
     pub rejected_count: u64,
     /// What was changed on the way.
     pub notes: Vec<String>,
 }
+
+/// Rows that have the same wrong in the same column of the same file.
+#[derive(Debug)]
+pub struct Rejected {
+    /// The first of them, up to the number asked for: at least one.
+    pub rejections: Vec<Rejection>,
+    /// How many there are.
+    pub count: u64,
+}
+
+/// The most kinds of wrong that are told apart: nobody reads more, and a file may have a different one in each row.
+const REJECTED_KINDS_MAX: usize = 100;
 
 /// What became of the records of one kind.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -54,13 +66,12 @@ pub enum SendError {
     Call { written_count: u64, status: Box<Status> },
 }
 
-/// The tenant's settings; a tenant that isn't there is made with those given. Nothing where it isn't there and none
-/// are given.
-pub async fn tenant_settings<S>(
+/// The tenant; one that isn't there is made with the settings given. Nothing where it isn't there and none are given.
+pub async fn ensure_tenant<S>(
     admin: &mut AdminServiceClient<S>,
     tenant_id: &str,
     otherwise: Option<TenantSettings>,
-) -> Result<Option<TenantSettings>, Status>
+) -> Result<Option<Tenant>, Status>
 where
     S: GrpcService<RequestBody>,
     S::Error: Into<StdError>,
@@ -72,18 +83,17 @@ where
         status.code() == Code::PermissionDenied
             && reason.as_deref() == Some(short_name(ErrorReason::TenantDenied))
     };
-    let tenant = match admin.get_tenant(GetTenantRequest { tenant_id: tenant_id.into() }).await {
-        Ok(response) => response.into_inner().tenant,
+    match admin.get_tenant(GetTenantRequest { tenant_id: tenant_id.into() }).await {
+        Ok(response) => Ok(response.into_inner().tenant),
         Err(status) if unknown(&status) => match otherwise {
-            None => None,
+            None => Ok(None),
             Some(settings) => {
                 let request = CreateTenantRequest { tenant_id: tenant_id.into(), settings: Some(settings) };
-                admin.create_tenant(request).await?.into_inner().tenant
+                Ok(admin.create_tenant(request).await?.into_inner().tenant)
             }
         },
-        Err(status) => return Err(status),
-    };
-    Ok(tenant.and_then(|tenant| tenant.settings))
+        Err(status) => Err(status),
+    }
 }
 
 /// A reason as `google.rpc.ErrorInfo` carries it: without the enum's prefix.
@@ -91,7 +101,8 @@ fn short_name(reason: ErrorReason) -> &'static str {
     reason.as_str_name().trim_start_matches("ERROR_REASON_")
 }
 
-/// Sends all records of an import. `progress` hears how many bytes of the files are read.
+/// Sends all records of an import. Of rows with the same wrong, up to `rejections_max` are listed, but at least one.
+/// `progress` hears how many bytes of the files are read.
 pub async fn send<S>(
     import: &Import,
     client: &mut RecordServiceClient<S>,
@@ -199,8 +210,18 @@ impl Summary {
     fn reject(&mut self, import: &Import, origin: &Origin, rejection: Rejection, rejections_max: usize) {
         self.kind(import, origin).rejected_count += 1;
         self.rejected_count += 1;
-        if self.rejections.len() < rejections_max {
-            self.rejections.push(rejection);
+        let alike = |known: &&mut Rejected| {
+            let first = &known.rejections[0]; // each has one from the beginning
+            (&first.file, first.column, &first.problem)
+                == (&rejection.file, rejection.column, &rejection.problem)
+        };
+        if let Some(known) = self.rejected.iter_mut().find(alike) {
+            known.count += 1;
+            if known.rejections.len() < rejections_max {
+                known.rejections.push(rejection);
+            }
+        } else if self.rejected.len() < REJECTED_KINDS_MAX {
+            self.rejected.push(Rejected { rejections: vec![rejection], count: 1 });
         }
     }
 }
@@ -227,6 +248,8 @@ mod tests {
         refused: &'static [&'static str],
         batches: Arc<Mutex<Vec<usize>>>,
         fails_at_batch: Option<usize>,
+        /// Whether every probability is refused, each in words of its own.
+        refuses_probability: bool,
     }
 
     #[tonic::async_trait]
@@ -244,12 +267,21 @@ mod tests {
             batches.push(request.records.len());
             let rejected = request.records.iter().enumerate().filter_map(|(index, record)| {
                 let Some(Kind::Deal(deal)) = &record.record else { return None };
-                self.refused.contains(&deal.deal_id.as_str()).then(|| RejectedRecord {
+                let (field, description) = match deal.probability_bps {
+                    Some(given) if self.refuses_probability => {
+                        ("probability_bps", format!("is {given}, must be 0 to 10000"))
+                    }
+                    _ if self.refused.contains(&deal.deal_id.as_str()) => {
+                        ("amount", "must be at least 0".into())
+                    }
+                    _ => return None,
+                };
+                Some(RejectedRecord {
                     index: index.try_into().expect("a batch is small"),
                     reason: ErrorReason::InvalidField.into(),
                     violations: vec![FieldViolation {
-                        field: format!("records[{index}].deal.amount"),
-                        description: "must be at least 0".into(),
+                        field: format!("records[{index}].deal.{field}"),
+                        description,
                     }],
                 })
             });
@@ -292,20 +324,60 @@ mod tests {
         let taker = Taker { refused: &["D2"], ..Taker::default() };
         let deals = "deal_id,opened_at,amount\nD1,2024-01-01,1\nD2,2024-01-02,-5\nD3,,\nD4,2024-01-04,\n";
         let summary = import(deals, &taker, 1).await.expect("the calls succeed");
-        let told: Vec<String> = summary.rejections.iter().map(ToString::to_string).collect();
         assert_eq!(
-            told,
+            told(&summary),
             [
-                "deals.csv:4:2: opened_at is empty: a deal needs its `opened_at` (--undated-on DATE dates such rows)"
+                "1: deals.csv:4:2: opened_at is empty: a deal needs its `opened_at` (--undated-on DATE dates such rows)",
+                "1: deals.csv:3:3: amount \"-5\" must be at least 0",
             ]
         );
-        assert_eq!(summary.rejected_count, 2, "all are counted, some are listed");
+        assert_eq!(summary.rejected_count, 2);
         let expected = KindSummary { written_count: 2, repeated_count: 0, rejected_count: 2 };
         assert_eq!(summary.kinds.get("deal"), Some(&expected));
+    }
 
-        let summary = import(deals, &taker, 10).await.expect("the calls succeed");
-        let last = summary.rejections.last().expect("the server's comes last").to_string();
-        assert_eq!(last, "deals.csv:3:3: amount \"-5\" must be at least 0");
+    /// The count of each kind of wrong, and the rows that are listed.
+    fn told(summary: &Summary) -> Vec<String> {
+        let listed = |rejected: &Rejected| {
+            let rows: Vec<String> = rejected.rejections.iter().map(ToString::to_string).collect();
+            format!("{}: {}", rejected.count, rows.join("; "))
+        };
+        summary.rejected.iter().map(listed).collect()
+    }
+
+    #[tokio::test]
+    async fn rows_with_the_same_wrong_are_told_together() {
+        let deals =
+            "deal_id,opened_at,expected_close\nD1,1 May,\nD2,,\nD3,2 May,\nD4,2024-01-04,2 May\nD5,3 May,\n";
+        let summary = import(deals, &Taker::default(), 2).await.expect("the calls succeed");
+        let wrong = "isn't a date like 2017-10-31 or 2017-10-31T12:00:00Z";
+        assert_eq!(
+            told(&summary),
+            [
+                format!("3: deals.csv:2:2: opened_at \"1 May\" {wrong}; deals.csv:4:2: opened_at \"2 May\" {wrong}"),
+                "1: deals.csv:3:2: opened_at is empty: a deal needs its `opened_at` (--undated-on DATE dates such rows)"
+                    .to_owned(),
+                format!("1: deals.csv:5:3: expected_close \"2 May\" {wrong}"),
+            ]
+        );
+        assert_eq!(summary.rejected_count, 5);
+    }
+
+    #[tokio::test]
+    async fn what_is_told_of_a_bad_file_is_bounded() {
+        let row = |n: usize| format!("D{n},2024-01-01,{}\n", "x,".repeat(n)); // each has other cells too many
+        let deals: String =
+            std::iter::once("deal_id,opened_at,product\n".to_owned()).chain((1..=150).map(row)).collect();
+        let summary = import(&deals, &Taker::default(), 1).await.expect("the calls succeed");
+        assert_eq!((summary.rejected.len(), summary.rejected_count), (1, 150), "the same wrong");
+
+        let row = |n: usize| format!("D{n},2024-01-01,,-{n}\n");
+        let deals: String = std::iter::once("deal_id,opened_at,product,probability_bps\n".to_owned())
+            .chain((1..=150).map(row))
+            .collect();
+        let taker = Taker { refuses_probability: true, ..Taker::default() };
+        let summary = import(&deals, &taker, 1).await.expect("the calls succeed");
+        assert_eq!((summary.rejected.len(), summary.rejected_count), (REJECTED_KINDS_MAX, 150));
     }
 
     #[tokio::test]
@@ -390,8 +462,8 @@ mod tests {
             (Some(settings("EUR")), Some(settings("USD"))),
             (None, Some(settings("USD"))),
         ] {
-            let found = tenant_settings(&mut admin, "default", otherwise).await.expect("the calls succeed");
-            assert_eq!(found, expected);
+            let found = ensure_tenant(&mut admin, "default", otherwise).await.expect("the calls succeed");
+            assert_eq!(found.and_then(|tenant| tenant.settings), expected);
         }
     }
 }

@@ -34,7 +34,7 @@ mod tests {
             (0, 0, 0, Err(Absent::NoDealWon)),
             (2, 0, 0, Err(Absent::NoAmountKnown)),
             (2, 2, 600_0000, Ok(300.0)), // partner A of the worked example
-            (3, 3, 1_500_0000, Ok(500.0)),
+            (3, 3, 1500_0000, Ok(500.0)),
             (3, 2, 600_0000, Ok(300.0)), // one without an amount changes nothing
             (1, 1, 0, Ok(0.0)),          // an amount of 0 is an amount
         ] {

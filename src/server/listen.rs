@@ -51,6 +51,19 @@ pub enum BindError {
 
 // === impl Listen ===
 
+impl Listen {
+    /// What `--to` and generated clients take: a relative path is told from the root.
+    pub fn url(&self) -> String {
+        match self {
+            Self::Tcp(address) => format!("http://{address}"),
+            Self::Unix(path) => {
+                let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+                format!("unix:{}", path.display())
+            }
+        }
+    }
+}
+
 impl FromStr for Listen {
     type Err = ListenError;
 

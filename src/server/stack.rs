@@ -77,8 +77,13 @@ impl Stack {
     /// themselves must be built with `max_decoding_message_size(limits.message_in_bytes_max)`.
     pub fn new(routes: Routes, descriptor_sets: &[&[u8]], limits: &Limits) -> Self {
         use tonic_reflection::pb::{v1, v1alpha};
-        let infrastructure =
-            [tonic_health::pb::FILE_DESCRIPTOR_SET, v1::FILE_DESCRIPTOR_SET, v1alpha::FILE_DESCRIPTOR_SET];
+        // The error details are described too: tools that ask reflection then show them as text.
+        let infrastructure = [
+            tonic_health::pb::FILE_DESCRIPTOR_SET,
+            v1::FILE_DESCRIPTOR_SET,
+            v1alpha::FILE_DESCRIPTOR_SET,
+            tonic_types::pb::FILE_DESCRIPTOR_SET,
+        ];
         let described: Vec<&[u8]> = descriptor_sets.iter().chain(&infrastructure).copied().collect();
         let methods = Arc::new(Methods::of(described.iter().copied()));
 

@@ -19,7 +19,8 @@ pub fn subject_id(subject: &Subject) -> Option<&str> {
 
 /// The id of the last row of a walk over subjects.
 pub fn last_id(walk: &Walk) -> Result<String, PageTokenError> {
-    String::from_utf8(walk.last_key.clone()).map_err(|_| PageTokenError::Invalid)
+    let id = std::str::from_utf8(&walk.last_key).ok().filter(|id| Id::<()>::try_new(id).is_ok());
+    id.map(str::to_owned).ok_or(PageTokenError::Invalid)
 }
 
 /// What a token keeps of the last row of a walk over records.

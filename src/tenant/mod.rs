@@ -33,8 +33,6 @@ use crate::journal::{Journal, ReadError, Revision, SnapshotSink, StoreId, WriteE
 
 pub use self::registry::{RegistryError, Tenants};
 
-/// After so many bytes of batches a snapshot is taken, so that a start reads little of the journal.
-const SNAPSHOT_AFTER_BYTES: usize = 64 << 20;
 /// How long a read waits for a revision at most.
 const FRESH_WITHIN: Duration = Duration::from_secs(2);
 const APPEND_RETRY_MIN: Duration = Duration::from_millis(50);
@@ -44,6 +42,8 @@ const APPEND_RETRY_MAX: Duration = Duration::from_secs(2);
 pub struct Tenant<J> {
     id: TenantId,
     journal: Arc<J>,
+    /// After so many bytes of batches a snapshot is taken, so that a start reads little of the journal.
+    snapshot_after_bytes: usize,
     book: Arc<RwLock<Book>>,
     /// What the book shows, or why it shows no more.
     applied: watch::Sender<Progress>,
@@ -191,7 +191,11 @@ impl<J: Journal> Tenant<J> {
 
     /// Loads a tenant: the newest snapshot, then the journal up to what is durable now. From then on a
     /// task follows the journal until it ends.
-    async fn load(id: TenantId, journal: Arc<J>) -> Result<Arc<Self>, StoppedBy> {
+    async fn load(
+        id: TenantId,
+        journal: Arc<J>,
+        snapshot_after_bytes: usize,
+    ) -> Result<Arc<Self>, StoppedBy> {
         let head = journal.head(&id).await?;
         let book = match journal.latest_snapshot(&id).await? {
             None => Book::default(),
@@ -205,6 +209,7 @@ impl<J: Journal> Tenant<J> {
         let tenant = Arc::new(Self {
             id,
             journal,
+            snapshot_after_bytes,
             book: Arc::new(RwLock::new(book)),
             applied: watch::Sender::new(progress),
             in_doubt: AtomicBool::new(false),
@@ -243,7 +248,7 @@ impl<J: Journal> Tenant<J> {
             self.applied.send_modify(|progress| progress.revision = revision);
 
             let snapshot_runs = snapshot.as_ref().is_some_and(|task| !task.is_finished());
-            if bytes_since_snapshot >= SNAPSHOT_AFTER_BYTES && !snapshot_runs {
+            if bytes_since_snapshot >= self.snapshot_after_bytes && !snapshot_runs {
                 bytes_since_snapshot = 0;
                 snapshot = Some(tokio::spawn(Arc::clone(self).snapshot()));
             }

@@ -20,6 +20,7 @@ const LOADED_WITHIN: Duration = Duration::from_secs(2);
 /// The tenants of one store.
 pub struct Tenants<J> {
     journal: Arc<J>,
+    snapshot_after_bytes: usize,
     slots: Mutex<HashMap<TenantId, Slot<J>>>,
     /// One tenant is created or deleted at a time.
     changing: tokio::sync::Mutex<()>,
@@ -48,8 +49,14 @@ pub enum RegistryError {
 // === impl Tenants ===
 
 impl<J: Journal> Tenants<J> {
-    pub fn new(journal: Arc<J>) -> Self {
-        Self { journal, slots: Mutex::default(), changing: tokio::sync::Mutex::default() }
+    /// The tenants of `journal`. Each is stored as a snapshot after so many bytes of batches.
+    pub fn new(journal: Arc<J>, snapshot_after_bytes: usize) -> Self {
+        Self {
+            journal,
+            snapshot_after_bytes,
+            slots: Mutex::default(),
+            changing: tokio::sync::Mutex::default(),
+        }
     }
 
     /// A tenant that exists, loaded if it wasn't.
@@ -78,10 +85,14 @@ impl<J: Journal> Tenants<J> {
         match known {
             Some((true, revision)) => Ok((tenant, revision)),
             Some((false, _)) => Err(RegistryError::ExistsOtherwise),
-            None => {
-                let revision = configure(&tenant, settings, now).await?;
-                Ok((tenant, revision))
-            }
+            None => match configure(&tenant, settings, now).await {
+                Ok(revision) => Ok((tenant, revision)),
+                Err(error) => {
+                    // It may not have come to be: the next call looks for it anew.
+                    self.slots.lock().remove(id);
+                    Err(error.into())
+                }
+            },
         }
     }
 
@@ -124,9 +135,10 @@ impl<J: Journal> Tenants<J> {
         let mut slots = self.slots.lock();
         let slot = slots.entry(id.clone()).or_insert_with(|| {
             let (done, slot) = watch::channel(None);
-            let (id, journal) = (id.clone(), Arc::clone(&self.journal));
+            let (id, journal, after_bytes) =
+                (id.clone(), Arc::clone(&self.journal), self.snapshot_after_bytes);
             tokio::spawn(async move {
-                let loaded = Tenant::load(id, journal).await;
+                let loaded = Tenant::load(id, journal, after_bytes).await;
                 done.send_replace(Some(loaded));
                 // Later readers find the value though the sender is gone.
             });

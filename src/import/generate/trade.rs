@@ -450,9 +450,9 @@ fn in_currency(usd: i64, currency: &str) -> Money {
     let units = usd * world::per_100_usd(currency) / 100;
     let step = match units {
         ..1_000 => 5,
-        ..10_000 => 50,
-        ..100_000 => 500,
-        ..1_000_000 => 5_000,
+        1_000..10_000 => 50,
+        10_000..100_000 => 500,
+        100_000..1_000_000 => 5_000,
         _ => 50_000,
     };
     money(currency, (units / step).max(1) * step)
