@@ -84,7 +84,7 @@ impl Partner {
             Quality::Good => 50,
             Quality::Ordinary => 39,
             Quality::Weak => 26,
-            Quality::Decliner => 56 - 44 * told_days / STORY_DAYS,
+            Quality::Decliner => 56 - 34 * told_days / STORY_DAYS,
             Quality::Failing => 6,
         };
         let trained = self.trained_on.is_some_and(|trained_on| trained_on <= day);
