@@ -70,26 +70,26 @@ async fn the_worked_example() {
     let sidecar = Sidecar::start().await;
     let mut caller = sidecar.tenant("example", settings()).await;
     caller.write(records()).await;
-    // subject; open; weighted; unweighted; opening, created, increased, decreased, won, lost, expired, closing
+    // subject; open; weighted, in cents; unweighted; opening, created, increased, decreased, won, lost, expired, closing
     for (subject, open, weighted, unweighted, movement) in [
         (
             partner("A"),
             (1, 1_000),
-            500_00,
+            50_000,
             (0, 0),
             [(2, 500), (1, 1_000), (0, 0), (0, 0), (1, 200), (1, 300), (0, 0), (1, 1_000)],
         ),
         (
             partner("B"),
             (3, 4_200),
-            800_00,
+            80_000,
             (1, 700),
             [(2, 1_700), (2, 2_700), (1, 300), (0, 0), (0, 0), (0, 0), (1, 500), (3, 4_200)],
         ),
         (
             Subject::default(),
             (4, 5_200),
-            1_300_00,
+            130_000,
             (1, 700),
             [(4, 2_200), (3, 3_700), (1, 300), (0, 0), (1, 200), (1, 300), (1, 500), (4, 5_200)],
         ),
@@ -175,9 +175,9 @@ async fn a_deal_as_it_stood() {
     for (as_of, stage, amount, weighted) in [
         ("2024-03-02", "first call", 100, 0), // before the first version
         ("2024-03-19", "first call", 100, 0),
-        ("2024-03-20", "offer", 200, 120_00),
-        ("2024-03-26", "offer", 200, 120_00), // a deletion is passed over
-        ("2024-04-15", "offer", 200, 120_00),
+        ("2024-03-20", "offer", 200, 12_000),
+        ("2024-03-26", "offer", 200, 12_000), // a deletion is passed over
+        ("2024-04-15", "offer", 200, 12_000),
     ] {
         let (pipeline, _) = get(&mut caller, ask(Subject::default(), as_of)).await;
         let [found] = pipeline.stages.as_slice() else { panic!("one deal has one stage") };
