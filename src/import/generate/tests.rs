@@ -1,3 +1,5 @@
+//! The generated company is the one it is told to be: lifelike, whole, and the same for the same seed.
+
 use std::collections::{BTreeMap, HashSet};
 
 use prost::Message;
