@@ -25,11 +25,11 @@ use channel_kpi::proto::channelkpi::v1::subject::Subject as Of;
 use channel_kpi::proto::channelkpi::v1::window::Window as Asked;
 use channel_kpi::proto::channelkpi::v1::{
     ConfigureTenantRequest, Consistency, CreateTenantRequest, DateRange, Deal, DealStatus,
-    DeleteTenantRequest, Employee, ErrorReason, ExchangeRate, ExchangeRateKey, GetRecordRequest,
-    GetScorecardRequest, GetTenantRequest, Kpi, Lead, LeadOutcome, ListRecordsRequest, ListScorecardsRequest,
-    MarketingChannel, MarketingSpend, MonthWeight, OrgUnit, Partner, PartnerCredit, PartnerSubject, Record,
-    RecordKey, RecordKind, StageProbability, Strategy, Subject, SubjectKind, Target, TenantSettings,
-    Thresholds, Window, WriteMode, WriteRecordsRequest, target,
+    DeleteTenantRequest, Employee, ErrorReason, ExchangeRate, ExchangeRateKey, GetPipelineRequest,
+    GetRecordRequest, GetScorecardRequest, GetTenantRequest, Kpi, Lead, LeadOutcome, ListRecordsRequest,
+    ListScorecardsRequest, MarketingChannel, MarketingSpend, MonthWeight, OrgUnit, Partner, PartnerCredit,
+    PartnerSubject, Record, RecordKey, RecordKind, StageProbability, Strategy, Subject, SubjectKind, Target,
+    TenantSettings, Thresholds, Window, WriteMode, WriteRecordsRequest, target,
 };
 use channel_kpi::proto::google::r#type::{Date, Decimal, Money};
 use prost_types::Timestamp;
@@ -182,6 +182,7 @@ async fn every_wrong_request_is_refused_precisely() {
     list_records(&mut refusals, &caller).await;
     get_scorecard(&mut refusals, &caller).await;
     list_scorecards(&mut refusals, &caller).await;
+    pipeline(&mut refusals, &caller).await;
     tenants(&mut refusals, &caller).await;
     assert_eq!(state(&mut caller).await, before);
     tokens(&mut refusals, &sidecar, &mut caller).await;
@@ -671,6 +672,28 @@ async fn list_scorecards(refusals: &mut Refusals, caller: &Caller) {
         ("a negative size",    negative,                            "INVALID_FIELD page_size"),
         ("a day of nothing",   partial,                             "INVALID_FIELD as_of"),
         ("full: false",        half_consistent,                     "INVALID_FIELD consistency.fully_consistent"),
+    ], call).await;
+}
+
+async fn pipeline(refusals: &mut Refusals, caller: &Caller) {
+    let call = async |request| caller.clone().kpis.get_pipeline(request).await.map(drop);
+    let day = |day| Some(Date { year: 2024, month: 3, day });
+    let of = |subject| GetPipelineRequest { subject: Some(subject), ..GetPipelineRequest::default() };
+    let expiring = |days| GetPipelineRequest { expiring_days: Some(days), ..of(partner("A")) };
+    let since_later = GetPipelineRequest { as_of: day(15), since: day(16), ..of(partner("A")) };
+    let all_wrong =
+        GetPipelineRequest { as_of: day(0), since: day(32), expiring_days: Some(-1), ..of(partner("")) };
+    let false_demand = demand(Requirement::FullyConsistent(false));
+    let half_consistent = GetPipelineRequest { consistency: false_demand, ..of(partner("A")) };
+    #[rustfmt::skip]
+    refusals.table(vec![
+        ("no days",             expiring(0),             "INVALID_FIELD expiring_days"),
+        ("too many days",       expiring(36_501),        "INVALID_FIELD expiring_days"),
+        ("since a later day",   since_later,             "INVALID_FIELD since"),
+        ("full: false",         half_consistent,         "INVALID_FIELD consistency.fully_consistent"),
+        ("all at once",         all_wrong,
+            "INVALID_FIELD subject.partner.partner_id as_of since expiring_days"),
+        ("no such partner",     of(partner("no-one")),   "SUBJECT_NOT_FOUND id=no-one kind=partner"),
     ], call).await;
 }
 

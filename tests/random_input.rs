@@ -20,9 +20,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use channel_kpi::proto::FILE_DESCRIPTOR_SET;
 use channel_kpi::proto::channelkpi::v1::record_key::Key;
 use channel_kpi::proto::channelkpi::v1::{
-    ConfigureTenantRequest, CreateTenantRequest, DeleteTenantRequest, GetRecordRequest, GetScorecardRequest,
-    GetTenantRequest, ListRecordsRequest, ListScorecardsRequest, RecordKey, RecordKind, Subject, SubjectKind,
-    WriteMode, WriteRecordsRequest,
+    ConfigureTenantRequest, CreateTenantRequest, DeleteTenantRequest, GetPipelineRequest, GetRecordRequest,
+    GetScorecardRequest, GetTenantRequest, ListRecordsRequest, ListScorecardsRequest, RecordKey, RecordKind,
+    Subject, SubjectKind, WriteMode, WriteRecordsRequest,
 };
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, Kind, MapKey, MessageDescriptor, Value};
@@ -49,7 +49,8 @@ async fn whatever_comes_is_answered_or_refused() {
     caller.write(records()).await;
 
     let methods = methods();
-    assert_eq!(methods.len(), 9, "{methods:?}");
+    let paths: Vec<&str> = methods.iter().map(|(path, _)| path.as_ref()).collect();
+    assert_eq!(paths.len(), 10, "{paths:?}");
     let mut dice = Dice(20_240_331);
     for (path, input) in &methods {
         let channel = sidecar.connect().await;
@@ -171,6 +172,10 @@ fn good_request(path: &str) -> Vec<u8> {
         }
         "GetScorecard" => march(partner("A")).encode_to_vec(),
         "ListScorecards" => units().encode_to_vec(),
+        "GetPipeline" => {
+            let subject = Some(partner("A"));
+            GetPipelineRequest { subject, ..GetPipelineRequest::default() }.encode_to_vec()
+        }
         "CreateTenant" => {
             CreateTenantRequest { tenant_id: tenant_id(), settings: Some(settings()) }.encode_to_vec()
         }
