@@ -15,9 +15,9 @@ use channel_kpi::proto::channelkpi::v1::record_key::Key;
 use channel_kpi::proto::channelkpi::v1::subject::Subject as Of;
 use channel_kpi::proto::channelkpi::v1::window::Window as Asked;
 use channel_kpi::proto::channelkpi::v1::{
-    DateRange, Definition, ExchangePolicy, GetRecordRequest, GetScorecardRequest, GetTenantRequest,
-    ListRecordsRequest, ListScorecardsRequest, Period, Record, RecordKey, RecordKind, Scorecard, Subject,
-    SubjectKind, TenantSettings, Trend, Window,
+    CreditRole, DateRange, Definition, ExchangePolicy, GetRecordRequest, GetScorecardRequest,
+    GetTenantRequest, ListRecordsRequest, ListScorecardsRequest, Period, Record, RecordKey, RecordKind,
+    Scorecard, Subject, SubjectKind, TenantSettings, Trend, Window,
 };
 use channel_kpi::proto::google::r#type::Date;
 use scorecard::{ask, dates, march, partner, row, row_before, table};
@@ -349,13 +349,17 @@ async fn the_definition_says_which_days_count() {
             comparison_window,
             comparison_as_of,
             reporting_currency_code,
-            exchange_policy,
+            premises,
+            rates_on,
             oldest_rate_on,
             time_zone,
             time_zone_rules_version,
         } = definition;
         assert_eq!((reporting_currency_code.as_str(), time_zone.as_str()), ("USD", "Asia/Dhaka"));
-        assert_eq!(exchange_policy, i32::from(ExchangePolicy::AtClose));
+        let premises = premises.expect("always set");
+        assert_eq!(premises.exchange.expect("filled in").policy(), ExchangePolicy::AtClose);
+        assert_eq!(premises.credit_roles, [i32::from(CreditRole::Sourced)]);
+        assert_eq!(rates_on, None, "each amount at its own date's rate");
         assert_eq!(oldest_rate_on, None, "nothing was converted");
         assert!(time_zone_rules_version.starts_with("20"), "{time_zone_rules_version}");
         let count = card.deal_count.expect("asked for");

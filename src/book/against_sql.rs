@@ -14,6 +14,7 @@ use crate::domain::amount::{Amount, BasisPoints, Money};
 use crate::domain::calendar::{DateRange, Instant, date};
 use crate::domain::exchange::{Rate, RateKey};
 use crate::domain::ids::Term;
+use crate::domain::premises::RatesOn;
 use crate::domain::record::{
     Credit, Credits, Deal, DealStatus, Employee, Expiry, Labels, Partner, Record, Role, Settings, State,
     Unit, Version, VersionKey,
@@ -366,7 +367,7 @@ fn every_kpi_of_every_subject_and_window_equals_sql() {
             "2024-04-11..2024-08-20",
         ] {
             let case = format!("{subject:?} in {window}");
-            let found = of_ends(book.fold(&scope, days(window), None)).measures;
+            let found = of_ends(book.fold(&scope, days(window), RatesOn::OwnDay)).measures;
             let expected = by_sql(&sql, &subject, days(window));
             assert_eq!(found, expected, "{case}");
 

@@ -4,10 +4,12 @@ use std::collections::HashSet;
 
 use super::Book;
 use super::chain::Chain;
-use super::entry::{Roles, Slot};
+use super::contribute::value_on;
+use super::entry::{Slot, Value};
 use super::names::Names;
 use super::packed::{ChannelRef, DealRef, EmployeeRef, PackedDeal, PartnerRef, TermRef, UnitRef};
-use super::pages::{Fold, Revalue};
+use super::page::Row;
+use super::pages::Fold;
 use super::pools::{Desk, LabelSet};
 use super::records::Records;
 use super::scope::{Regions, Scope, Test};
@@ -15,6 +17,7 @@ use super::trees::Trees;
 use crate::domain::calendar::DateRange;
 use crate::domain::filter::{CreditFilter, Filter};
 use crate::domain::ids::{Id, Term};
+use crate::domain::premises::{RatesOn, Roles};
 use crate::domain::record::{Media, Partner};
 use crate::domain::subject::{Subject, SubjectKind};
 
@@ -68,9 +71,21 @@ impl Book {
         Some(Scope { roles, slots, desks, test: self.test(filter) })
     }
 
-    /// Sums what happened within `dates`; with `revalue` at the rates that it tells.
-    pub fn fold(&self, scope: &Scope, dates: DateRange, revalue: Option<Revalue<'_>>) -> Fold {
-        self.pages.fold(scope, dates, revalue)
+    /// Sums what happened within `dates`.
+    pub fn fold(&self, scope: &Scope, dates: DateRange, rates: RatesOn) -> Fold {
+        self.pages.fold(scope, dates, rates, &|row, rates| self.value_of(row, rates))
+    }
+
+    /// What a row's whole deal is worth at the rates of a day.
+    pub fn value_of(&self, row: &Row, rates: RatesOn) -> Value {
+        match (rates, row.value.foreign_currency()) {
+            (RatesOn::OwnDay, _) | (_, None) => row.value,
+            (RatesOn::Day(on), Some(_)) => {
+                let deal = self.records.deals.current(DealRef::new(row.of));
+                let Some((deal, settings)) = deal.zip(self.settings()) else { return Value::Unknown };
+                value_on(deal.amount, on, settings, &self.ground.rates)
+            }
+        }
     }
 
     /// The partners that a filter on partners picks, and whether the uncredited rest is among them.

@@ -107,24 +107,6 @@ pub struct Share {
 /// Whose share it is: a partner's, or the uncredited rest. The rest sorts first.
 pub type Slot = Option<PartnerRef>;
 
-/// A set of credit roles.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Roles(u8);
-
-// === impl Roles ===
-
-impl Roles {
-    pub const SOURCED: Self = Self(1 << Role::Sourced as u8);
-
-    pub fn of(roles: &[Role]) -> Self {
-        Self(roles.iter().fold(0, |bits, &role| bits | 1 << role as u8))
-    }
-
-    pub fn contains(self, role: Role) -> bool {
-        self.0 & (1 << role as u8) != 0
-    }
-}
-
 // === impl Event ===
 
 impl Event {

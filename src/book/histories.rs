@@ -11,12 +11,13 @@ use proptest::sample::{Index, select};
 
 use super::oracle::{Oracle, Sent};
 use super::records::Cursor;
-use super::{Batch, Book, Fold, Retell, Roles, Scope, StoredVersion};
+use super::{Batch, Book, Fold, Retell, Scope, StoredVersion};
 use crate::domain::amount::{Amount, BasisPoints, Currency, Money};
 use crate::domain::calendar::{DateRange, Instant, Zone, date};
 use crate::domain::exchange::{Rate, RateKey};
 use crate::domain::filter::Filter;
 use crate::domain::ids::{Id, Term};
+use crate::domain::premises::{RatesOn, Roles};
 use crate::domain::record::{
     Channel, Credit, Credits, Deal, DealStatus, Employee, Expiry, Labels, Lead, LeadOutcome, Media, Partner,
     Record, RecordKey, RecordKind, Role, Settings, Spend, State, Strategy as Plan, Target, TargetValue,
@@ -456,7 +457,7 @@ const RECORD_KINDS: [RecordKind; 11] = [
 ];
 
 fn fold(book: &Book, subject: &Subject, dates: DateRange) -> Option<Fold> {
-    scope(book, subject).map(|scope| of_ends(book.fold(&scope, dates, None)))
+    scope(book, subject).map(|scope| of_ends(book.fold(&scope, dates, RatesOn::OwnDay)))
 }
 
 fn seen(book: &Book) -> Seen {

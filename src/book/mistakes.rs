@@ -7,11 +7,12 @@ use super::histories::{apply, currency, days, id, noon, plain_deal, plain_settin
 use crate::domain::amount::{Amount, BasisPoints, Money};
 use crate::domain::calendar::{DateRange, Instant, date};
 use crate::domain::exchange::{Rate, RateKey};
+use crate::domain::premises::RatesOn;
 use crate::domain::record::{
     Credit, Credits, Deal, DealStatus, Expiry, Labels, Partner, Record, Role, State, Version, VersionKey,
 };
 use crate::domain::subject::Subject;
-use crate::domain::window::{PeriodPlace, PeriodUnit, WindowSpec};
+use crate::domain::window::{Comparison, PeriodPlace, PeriodUnit, WindowSpec};
 use crate::kpi::average_deal_size::{average_deal_size, unpriced_won_count};
 use crate::kpi::deal_count::{self, deal_count};
 use crate::kpi::deal_success::{deal_success, missed};
@@ -28,7 +29,7 @@ fn book(records: impl IntoIterator<Item = Record>) -> Book {
 }
 
 fn measures(book: &Book, subject: &Subject, dates: DateRange) -> Measures {
-    book.fold(&scope(book, subject).expect("a known subject"), dates, None).measures
+    book.fold(&scope(book, subject).expect("a known subject"), dates, RatesOn::OwnDay).measures
 }
 
 fn tenant(book: &Book, window: &str) -> Measures {
@@ -86,7 +87,7 @@ fn the_comparison_window_is_not_a_day_short() {
         (WindowSpec::Dates(days("2024-03-10..2024-03-20")), 10, 10),
     ] {
         let window = spec.resolve(date("2024-03-31"), &starts).unwrap();
-        let before = window.preceding().unwrap();
+        let before = window.compared(Comparison::Previous).unwrap();
         let count = |dates| measures(&book, &Subject::Tenant, dates).won.count;
         assert_eq!(count(window.counted()), expected, "{spec:?}");
         assert_eq!(count(before.counted()), expected_before, "{spec:?}: comparison");

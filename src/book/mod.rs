@@ -48,9 +48,9 @@ use self::trees::{Sent, Trees};
 use crate::domain::calendar::Instant;
 use crate::domain::exchange::{Rate, RateKey};
 use crate::domain::ids::{Id, kind};
+use crate::domain::premises::Knowledge;
 use crate::domain::record::{Record, Settings, State, Version, canonical};
 
-pub use self::entry::Roles;
 pub use self::pages::Fold;
 pub use self::pipeline::Found;
 pub use self::records::{Cursor, StoredVersion};
@@ -229,19 +229,56 @@ impl Book {
                 book.records.insert(version, arrival);
             }
         }
-        let settings = book.records.settings.current().map(|kept| kept.content.clone());
+        book.tell_all();
+        book
+    }
+
+    /// Builds a book of what was known then from what an export of another yields: `revision` is that of
+    /// the other when the export began, and what came later is left out. Where there were no settings yet,
+    /// the first ones hold.
+    pub fn as_known(
+        revision: u64,
+        knowledge: Knowledge,
+        exported: impl IntoIterator<Item = StoredVersion>,
+    ) -> Self {
+        let mut book = Self { revision, ..Self::default() };
+        let arrival = book.records.arrivals.note(revision, Instant::FIRST);
+        let mut first_settings: Option<Version> = None;
+        for StoredVersion { version, revision: brought_by, received_time, .. } in exported {
+            if brought_by > revision {
+                continue;
+            }
+            let is_first = first_settings.as_ref().is_none_or(|first| version.key < first.key);
+            if matches!(version.record, Record::Settings(_)) && is_first {
+                first_settings = Some(version.clone());
+            }
+            if knowledge.includes(version.key.update_time, received_time) {
+                book.records.insert(version, arrival);
+            }
+        }
+        if book.records.settings.is_empty()
+            && let Some(first) = first_settings
+        {
+            book.records.insert(first, arrival);
+        }
+        book.tell_all();
+        book
+    }
+
+    /// Tells all records: what is derived from them is there then.
+    fn tell_all(&mut self) {
+        let settings = self.records.settings.current().map(|kept| kept.content.clone());
         let mut ground = Ground { settings, ..Ground::default() };
-        for (key, chain) in book.records.rates.chains() {
+        for (key, chain) in self.records.rates.chains() {
             ground.rates.set(*key, current_rate(chain));
         }
-        for deal in book.records.dictionary.deals.refs() {
-            book.move_to_lead(deal, None, book.lead_of(deal));
+        for deal in self.records.dictionary.deals.refs() {
+            self.move_to_lead(deal, None, self.lead_of(deal));
         }
-        if let Retell::Pages(ground, pages, pools) = book.tell_aside(ground) {
-            (book.ground, book.pages, book.pools) = (ground, pages, pools);
+        if let Retell::Pages(ground, pages, pools) = self.tell_aside(ground) {
+            (self.ground, self.pages, self.pools) = (ground, pages, pools);
         }
-        book.grow_trees();
-        book
+        self.grow_trees();
     }
 
     /// What a deal's current version names as its lead.

@@ -17,6 +17,7 @@ use super::pools::{DeskRef, LabelSetRef};
 use super::scope::Scope;
 use crate::domain::amount::{Amount, Currency};
 use crate::domain::calendar::{Date, DateRange};
+use crate::domain::premises::RatesOn;
 use crate::domain::record::Role;
 use crate::kpi::measures::Measures;
 
@@ -187,9 +188,9 @@ impl Page {
         measures
     }
 
-    /// Whether the amount of any end is in a foreign currency.
-    pub fn has_foreign_ends(&self) -> bool {
-        self.ended.foreign_row_count > 0
+    /// Whether an amount is in a foreign currency: of an end, or, at another day's rates, any.
+    pub fn has_foreign(&self, rates: RatesOn) -> bool {
+        self.ended.foreign_row_count > 0 || (rates != RatesOn::OwnDay && self.opened.foreign_row_count > 0)
     }
 
     /// The deals of rows whose amount is, or would be, converted from another currency: with it and the

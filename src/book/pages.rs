@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::entry::{Entry, Event, Roles, Value};
+use super::entry::{Entry, Event, Value};
 use super::page::{Page, Parts, Row, Sheet};
 use super::pools::{DeskRef, LabelSetRef};
 use super::scope::Scope;
 use crate::domain::amount::Currency;
 use crate::domain::calendar::{Date, DateRange, Month};
+use crate::domain::premises::{RatesOn, Roles};
 use crate::kpi::measures::Measures;
 
 /// By month; what never happens lies on [`Month::NEVER`].
@@ -22,8 +23,8 @@ pub struct Fold {
     pub oldest_rate_on: Option<Date>,
 }
 
-/// The value of a row's deal at other rates than those of its own date.
-pub type Revalue<'a> = &'a dyn Fn(&Row) -> Value;
+/// The value of a row's deal at some day's rates.
+pub type ValueOn<'a> = &'a dyn Fn(&Row, RatesOn) -> Value;
 
 // === impl Fold ===
 
@@ -56,9 +57,9 @@ impl Pages {
         }
     }
 
-    /// Sums what happened within `dates`: whole months from their sums, the others from their rows. With
-    /// `revalue` amounts are those that it tells.
-    pub fn fold(&self, scope: &Scope, dates: DateRange, revalue: Option<Revalue<'_>>) -> Fold {
+    /// Sums what happened within `dates`: whole months from their sums, the others from their rows.
+    /// Amounts are those that `value_on` tells.
+    pub fn fold(&self, scope: &Scope, dates: DateRange, rates: RatesOn, value_on: ValueOn<'_>) -> Fold {
         let mut fold = Fold::default();
         if dates.days() <= 0 {
             return fold;
@@ -66,14 +67,17 @@ impl Pages {
         for (month, page) in self.0.range(dates.from.month()..=dates.to.plus_days(-1).month()) {
             let whole = DateRange { from: month.first_day(), to: month.next().first_day() };
             let dates = DateRange { from: dates.from.max(whole.from), to: dates.to.min(whole.to) };
-            match sum_of(page, scope, dates, dates == whole).filter(|_| revalue.is_none()) {
+            // Sums say nothing of exchange rates.
+            let sum =
+                (!page.has_foreign(rates)).then(|| sum_of(page, scope, dates, dates == whole)).flatten();
+            match sum {
                 Some(measures) => fold.measures += measures,
                 None => {
                     for (row, parts) in [&page.opened, &page.ended, &page.leads]
                         .into_iter()
                         .flat_map(|sheet| sheet.entries(scope, dates.from, dates.to.plus_days(-1)))
                     {
-                        fold.add(row, parts, revalue.map_or(row.value, |revalue| revalue(row)));
+                        fold.add(row, parts, value_on(row, rates));
                     }
                 }
             }
@@ -102,9 +106,9 @@ impl Pages {
     }
 }
 
-/// The page's sum for a scope, where the page keeps one. Sums say nothing of exchange rates.
+/// The page's sum for a scope, where the page keeps one.
 fn sum_of(page: &Page, scope: &Scope, dates: DateRange, is_whole: bool) -> Option<Measures> {
-    if scope.test.is_some() || page.has_foreign_ends() {
+    if scope.test.is_some() {
         return None;
     }
     match (&scope.slots, &scope.desks) {

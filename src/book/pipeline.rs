@@ -37,8 +37,14 @@ struct Priced {
 // === impl Book ===
 
 impl Book {
-    /// The deals that are open at the end of `as_of`, at its rates.
-    pub fn pipeline(&self, scope: &Scope, as_of: Date, expiring_days: i32) -> Found<PipelineFold<'_>> {
+    /// The deals that are open at the end of `as_of`, at the rates of `rates_on`.
+    pub fn pipeline(
+        &self,
+        scope: &Scope,
+        as_of: Date,
+        rates_on: Date,
+        expiring_days: i32,
+    ) -> Found<PipelineFold<'_>> {
         let mut fold = PipelineFold::new(as_of, expiring_days);
         let mut oldest_rate_on = None;
         let Some(settings) = self.settings() else { return Found { found: fold, oldest_rate_on } };
@@ -48,7 +54,7 @@ impl Book {
             let number = DealRef::new(row.of);
             let Some(current) = self.records.deals.current(number) else { continue };
             let Some(then) = self.as_it_stood(number, as_of, settings) else { continue };
-            let priced = self.priced(&then, parts, as_of, settings);
+            let priced = self.priced(&then, parts, rates_on, settings);
             oldest_rate_on = older(oldest_rate_on, priced.oldest_rate_on);
             let stage = then.stage.map(|stage| self.records.dictionary.terms.name(stage));
             let of_stage = || probabilities.get(stage?).copied();
@@ -65,15 +71,15 @@ impl Book {
         Found { found: fold, oldest_rate_on }
     }
 
-    /// What became of deals from the end of `since` to the end of `as_of`, both at the rates of `as_of`.
-    pub fn movement(&self, scope: &Scope, since: Date, as_of: Date) -> Found<Movement> {
+    /// What became of deals from the end of `since` to the end of `as_of`, both at the rates of `rates_on`.
+    pub fn movement(&self, scope: &Scope, since: Date, as_of: Date, rates_on: Date) -> Found<Movement> {
         let mut movement = Movement::default();
         let mut oldest_rate_on = None;
         let Some(settings) = self.settings() else { return Found { found: movement, oldest_rate_on } };
         for (row, parts) in self.ending_after(scope, since).filter(|(row, _)| row.other_on <= as_of) {
             let mut amount_on = |on| {
                 let then = self.as_it_stood(DealRef::new(row.of), on, settings)?;
-                let priced = self.priced(&then, parts, as_of, settings);
+                let priced = self.priced(&then, parts, rates_on, settings);
                 oldest_rate_on = older(oldest_rate_on, priced.oldest_rate_on);
                 priced.amount
             };

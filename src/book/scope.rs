@@ -5,10 +5,11 @@
 
 use std::collections::HashSet;
 
-use super::entry::{Roles, Share, Slot};
+use super::entry::{Share, Slot};
 use super::packed::{ChannelRef, TermRef};
 use super::page::Row;
 use super::pools::{DeskRef, LabelSetRef};
+use crate::domain::premises::Roles;
 
 #[derive(Clone, Debug)]
 pub struct Scope {

@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::connection::Connection;
 use super::failure::Failure;
-use super::{Ending, number, print, scorecard, serve};
+use super::{Ending, number, print, scorecard, serve, words};
 
 /// Load a generated company, show its KPIs and serve them.
 #[derive(Debug, Args)]
@@ -274,7 +274,7 @@ fn won_amount(card: &Scorecard) -> (i64, i32) {
 /// Who converts the least of what there was to convert.
 fn worst(cards: &[Scorecard]) -> Option<&Scorecard> {
     let success = |card: &Scorecard| {
-        let ratio = scorecard::ratio(card.deal_success.as_ref()?.figure.as_ref())?;
+        let ratio = words::ratio(card.deal_success.as_ref()?.figure.as_ref())?;
         let ended = ratio.denominator.as_ref()?.quantity.as_ref()?;
         matches!(ended, quantity::Quantity::Count(count) if *count >= WORST_ENDED_MIN)
             .then_some(ratio.quotient)
@@ -288,7 +288,7 @@ fn worst(cards: &[Scorecard]) -> Option<&Scorecard> {
 
 fn ranking(kind: &str, cards: &[Scorecard]) -> String {
     let header = ["Rank", kind, "Id", "Won", "Worth", "Average size", "Success"];
-    let mut table = scorecard::table(&header, &[0, 3, 4, 5, 6]);
+    let mut table = words::table(&header, &[0, 3, 4, 5, 6]);
     for (card, place) in cards.iter().zip(1..) {
         // Equal amounts share a rank: 1, 2, 2, 4.
         let rank = cards.iter().position(|other| won_amount(other) == won_amount(card));
@@ -297,14 +297,14 @@ fn ranking(kind: &str, cards: &[Scorecard]) -> String {
         table.add_row([
             number::count(rank),
             card.name.clone(),
-            scorecard::subject_id(card).to_owned(),
-            scorecard::count_figure(count.as_ref().and_then(|kpi| kpi.figure.as_ref())),
+            words::subject_id(card).to_owned(),
+            words::count_figure(count.as_ref().and_then(|kpi| kpi.figure.as_ref())),
             count
                 .as_ref()
                 .and_then(|kpi| kpi.won_amount.as_ref())
-                .map_or_else(scorecard::out_of_range, number::amount),
-            scorecard::money_figure(average.as_ref().and_then(|kpi| kpi.figure.as_ref())),
-            scorecard::rate_figure(success.as_ref().and_then(|kpi| kpi.figure.as_ref())),
+                .map_or_else(words::out_of_range, number::amount),
+            words::money_figure(average.as_ref().and_then(|kpi| kpi.figure.as_ref())),
+            words::rate_figure(success.as_ref().and_then(|kpi| kpi.figure.as_ref())),
         ]);
     }
     table.trim_fmt()

@@ -13,10 +13,13 @@ mod import;
 mod json;
 mod number;
 mod pipeline;
+mod premises;
 mod scorecard;
 mod serve;
+mod subject;
 mod tenant;
 mod window;
+mod words;
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -2,36 +2,24 @@
 
 use channel_kpi::proto::channelkpi::v1::kpi_service_client::KpiServiceClient;
 use channel_kpi::proto::channelkpi::v1::{
-    DaysTally, DealTally, GetPipelineRequest, GetPipelineResponse, PartnerSubject, PipelineMovement,
-    PipelineProtection, Subject, subject,
+    DaysTally, DealTally, GetPipelineRequest, GetPipelineResponse, PipelineMovement, PipelineProtection,
 };
 use channel_kpi::proto::google::r#type::{Date, Money};
 use clap::Args;
 
 use super::connection::{Connection, ConnectionArgs};
 use super::failure::Failure;
-use super::scorecard::{day, out_of_range, table, told_subject};
+use super::premises::PremisesArgs;
+use super::subject::SubjectArgs;
+use super::words::{day, out_of_range, table, told_subject};
 use super::{Ending, json, number, print, window};
 
 /// Show the open deals of the company, a partner, an employee or a unit, and what changed.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct PipelineCommand {
-    /// The pipeline of this partner. Without a subject: that of the company.
-    #[arg(long, value_name = "ID", group = "whose")]
-    partner: Option<String>,
-
-    /// With the partners below it.
-    #[arg(long, requires = "partner")]
-    with_sub_partners: bool,
-
-    /// The pipeline of this employee.
-    #[arg(long, value_name = "ID", group = "whose")]
-    employee: Option<String>,
-
-    /// The pipeline of this unit, with the units below it.
-    #[arg(long, value_name = "ID", group = "whose")]
-    unit: Option<String>,
+    #[command(flatten)]
+    subject: SubjectArgs,
 
     /// The day at whose end deals are open [default: today in the tenant's time zone].
     #[arg(long, value_name = "DATE", value_parser = window::parse_date)]
@@ -50,6 +38,9 @@ pub struct PipelineCommand {
     json: bool,
 
     #[command(flatten)]
+    premises: PremisesArgs,
+
+    #[command(flatten)]
     connection: ConnectionArgs,
 }
 
@@ -63,6 +54,7 @@ Examples:
 
 impl PipelineCommand {
     pub async fn run(self) -> Result<Ending, Failure> {
+        self.subject.check(false)?;
         let answer = self.connection.with(async |connection| self.ask(connection).await).await?;
         print(&if self.json { json::render("GetPipelineResponse", &answer) } else { tables(&answer) })?;
         Ok(Ending::Done)
@@ -70,24 +62,14 @@ impl PipelineCommand {
 
     async fn ask(&self, connection: Connection) -> Result<GetPipelineResponse, Failure> {
         let request = GetPipelineRequest {
-            subject: self.subject(),
+            subject: self.subject.subject(),
             as_of: self.as_of,
             since: self.since,
             expiring_days: self.expiring_days,
+            premises: self.premises.premises(),
             consistency: None,
         };
         Ok(KpiServiceClient::new(connection).get_pipeline(request).await?.into_inner())
-    }
-
-    fn subject(&self) -> Option<Subject> {
-        let include_sub_partners = self.with_sub_partners;
-        let partner = |id: &String| {
-            subject::Subject::Partner(PartnerSubject { partner_id: id.clone(), include_sub_partners })
-        };
-        let employee = || self.employee.clone().map(subject::Subject::EmployeeId);
-        let unit = || self.unit.clone().map(subject::Subject::UnitId);
-        let subject = self.partner.as_ref().map(partner).or_else(employee).or_else(unit)?;
-        Some(Subject { subject: Some(subject) })
     }
 }
 

@@ -2,17 +2,20 @@
 
 use channel_kpi::proto::channelkpi::v1::kpi_service_client::KpiServiceClient;
 use channel_kpi::proto::channelkpi::v1::{
-    AbsentReason, Change, DateRange, Definition, Figure, GetScorecardRequest, GetScorecardResponse, Kpi,
-    ListScorecardsRequest, ListScorecardsResponse, PartnerSubject, Quantity, Ratio, Scorecard, Subject,
-    SubjectKind, Trend, Window, figure, quantity, subject,
+    Definition, GetScorecardRequest, GetScorecardResponse, Kpi, ListScorecardsRequest,
+    ListScorecardsResponse, Scorecard, SubjectKind, Window,
 };
 use channel_kpi::proto::google::r#type::{Date, Money};
-use chrono::NaiveDate;
 use clap::{Args, ValueEnum};
-use comfy_table::{CellAlignment, Table, presets};
 
 use super::connection::{Connection, ConnectionArgs};
 use super::failure::Failure;
+use super::premises::PremisesArgs;
+use super::subject::SubjectArgs;
+use super::words::{
+    count_figure, heading, money_figure, out_of_range, percent, points_change, quantity, rate_figure, ratio,
+    relative_change, subject_id, table, told_subject, trend,
+};
 use super::{Ending, json, number, print, window};
 
 /// Show KPIs: of the company, a partner, an employee or a unit, or of all of a kind.
@@ -21,6 +24,10 @@ use super::{Ending, json, number, print, window};
 pub struct ScorecardCommand {
     #[command(flatten)]
     subject: SubjectArgs,
+
+    /// Of every one of this kind.
+    #[arg(long, value_name = "KIND", group = "whose")]
+    by: Option<By>,
 
     /// The days: see below.
     #[arg(long, value_name = "WINDOW", value_parser = window::parse)]
@@ -43,6 +50,9 @@ pub struct ScorecardCommand {
     json: bool,
 
     #[command(flatten)]
+    premises: PremisesArgs,
+
+    #[command(flatten)]
     connection: ConnectionArgs,
 }
 
@@ -61,58 +71,11 @@ Examples:
   Every department, how it stood at the end of March, for another program:
     channel-kpi scorecard --by unit --window this-month --as-of 2024-03-31 --json";
 
-#[derive(Debug, Args)]
-struct SubjectArgs {
-    /// The KPIs of this partner. Without a subject: those of the company.
-    #[arg(long, value_name = "ID", group = "whose")]
-    partner: Option<String>,
-
-    /// The KPIs of this employee.
-    #[arg(long, value_name = "ID", group = "whose")]
-    employee: Option<String>,
-
-    /// The KPIs of this unit, with the units below it.
-    #[arg(long, value_name = "ID", group = "whose")]
-    unit: Option<String>,
-
-    /// The KPIs of every one of this kind.
-    #[arg(long, value_name = "KIND", group = "whose")]
-    by: Option<By>,
-
-    /// Partners with the partners below them.
-    #[arg(long)]
-    with_sub_partners: bool,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum By {
     Partner,
     Employee,
     Unit,
-}
-
-impl SubjectArgs {
-    fn subject(&self) -> Option<Subject> {
-        let include_sub_partners = self.with_sub_partners;
-        let partner = |id: &String| {
-            subject::Subject::Partner(PartnerSubject { partner_id: id.clone(), include_sub_partners })
-        };
-        let subject = self
-            .partner
-            .as_ref()
-            .map(partner)
-            .or_else(|| self.employee.clone().map(subject::Subject::EmployeeId))
-            .or_else(|| self.unit.clone().map(subject::Subject::UnitId))?;
-        Some(Subject { subject: Some(subject) })
-    }
-
-    /// `--with-sub-partners` belongs to partners only.
-    fn check(&self) -> Result<(), Failure> {
-        if self.with_sub_partners && self.partner.is_none() && self.by != Some(By::Partner) {
-            return Err(Failure::Usage("--with-sub-partners belongs to --partner ID or --by partner".into()));
-        }
-        Ok(())
-    }
 }
 
 /// The names of the KPIs are those of the API: `average-deal-size` is `KPI_AVERAGE_DEAL_SIZE`.
@@ -137,8 +100,8 @@ fn kpi_names() -> String {
 
 impl ScorecardCommand {
     pub async fn run(self) -> Result<Ending, Failure> {
-        self.subject.check()?;
-        let text = match self.subject.by {
+        self.subject.check(self.by == Some(By::Partner))?;
+        let text = match self.by {
             None => {
                 let answer = self.connection.with(async |connection| self.one(connection).await).await?;
                 if self.json { json::render("GetScorecardResponse", &answer) } else { card(&answer) }
@@ -162,6 +125,7 @@ impl ScorecardCommand {
             window: Some(self.window),
             as_of: self.as_of,
             kpis: self.kpis(),
+            premises: self.premises.premises(),
             consistency: None,
         };
         Ok(KpiServiceClient::new(connection).get_scorecard(request).await?.into_inner())
@@ -179,6 +143,7 @@ impl ScorecardCommand {
             window: Some(self.window),
             as_of: self.as_of,
             kpis: self.kpis(),
+            premises: self.premises.premises(),
             ..ListScorecardsRequest::default()
         };
         list(connection, request, self.limit).await
@@ -368,178 +333,12 @@ fn board(answer: &ListScorecardsResponse, by: By) -> String {
     format!("{}\n\n{}{changed}", heading(plural, definition), table.trim_fmt())
 }
 
-/// A table without lines, whose columns of numbers end on one edge.
-pub(super) fn table(header: &[&str], number_columns: &[usize]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(header.to_vec());
-    for (index, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, 2));
-        if number_columns.contains(&index) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    table
-}
-
-/// Whose figures, of which days, compared with which.
-pub(super) fn heading(whose: &str, definition: &Definition) -> String {
-    let partial = if definition.partial { ", to date" } else { "" };
-    let mut text =
-        format!("{whose}, {}{partial}, as of {}", days(&definition.window), day(&definition.as_of));
-    if definition.comparison_window.is_some() {
-        let (window, as_of) = (days(&definition.comparison_window), day(&definition.comparison_as_of));
-        text.push_str(&format!("\nbefore: {window}, as of {as_of}"));
-    }
-    let oldest = match &definition.oldest_rate_on {
-        None => String::new(),
-        rate_on => format!(", converted at closing with rates from {} on", day(rate_on)),
-    };
-    let Definition { reporting_currency_code: currency, time_zone, .. } = definition;
-    text.push_str(&format!("\namounts in {currency}{oldest}; dates in {time_zone}"));
-    text
-}
-
-/// First and last day, both included.
-fn days(range: &Option<DateRange>) -> String {
-    let end =
-        |range: &DateRange| range.end_on.as_ref().and_then(calendar_date).and_then(|end| end.pred_opt());
-    match range {
-        Some(range) => match end(range) {
-            Some(last) if range.start_on.as_ref().and_then(calendar_date) == Some(last) => last.to_string(),
-            Some(last) => format!("{} to {last}", day(&range.start_on)),
-            None => String::new(),
-        },
-        None => String::new(),
-    }
-}
-
-pub(super) fn day(date: &Option<Date>) -> String {
-    date.as_ref().and_then(calendar_date).map_or_else(String::new, |date| date.to_string())
-}
-
-fn calendar_date(date: &Date) -> Option<NaiveDate> {
-    NaiveDate::from_ymd_opt(date.year, date.month.try_into().ok()?, date.day.try_into().ok()?)
-}
-
-/// Whose figures they are: kind, name and id.
-pub(super) fn told_subject(subject: Option<&Subject>, name: &str) -> String {
-    let id = id_of(subject);
-    let name = match name {
-        "" => format!("{id:?}"),
-        name if name == id => name.to_owned(),
-        name => format!("{name} ({id})"),
-    };
-    match subject.and_then(|subject| subject.subject.as_ref()) {
-        None => "The company".into(),
-        Some(subject::Subject::Partner(partner)) if partner.include_sub_partners => {
-            format!("Partner {name} with its sub-partners")
-        }
-        Some(subject::Subject::Partner(_)) => format!("Partner {name}"),
-        Some(subject::Subject::EmployeeId(_)) => format!("Employee {name}"),
-        Some(subject::Subject::UnitId(_)) => format!("Unit {name}"),
-    }
-}
-
-pub(super) fn subject_id(card: &Scorecard) -> &str {
-    id_of(card.subject.as_ref())
-}
-
-fn id_of(subject: Option<&Subject>) -> &str {
-    match subject.and_then(|subject| subject.subject.as_ref()) {
-        Some(subject::Subject::Partner(partner)) => &partner.partner_id,
-        Some(subject::Subject::EmployeeId(id) | subject::Subject::UnitId(id)) => id,
-        None => "",
-    }
-}
-
-pub(super) fn ratio(figure: Option<&Figure>) -> Option<&Ratio> {
-    match figure?.result.as_ref()? {
-        figure::Result::Value(ratio) => Some(ratio),
-        figure::Result::AbsentReason(_) => None,
-    }
-}
-
-/// A figure in words: its value, or why there is none. Empty where nothing was compared.
-fn told(figure: Option<&Figure>, value: impl Fn(f64) -> String) -> String {
-    match figure.and_then(|figure| figure.result.as_ref()) {
-        Some(figure::Result::Value(ratio)) => value(ratio.quotient),
-        Some(figure::Result::AbsentReason(reason)) => absence(*reason),
-        None => String::new(),
-    }
-}
-
-pub(super) fn money_figure(figure: Option<&Figure>) -> String {
-    told(figure, |quotient| number::rounded(quotient, 2))
-}
-
-pub(super) fn count_figure(figure: Option<&Figure>) -> String {
-    match ratio(figure).and_then(|ratio| ratio.numerator.as_ref()?.quantity.as_ref()) {
-        Some(quantity::Quantity::Count(count)) => number::count(*count),
-        _ => told(figure, |quotient| number::rounded(quotient, 0)),
-    }
-}
-
-pub(super) fn rate_figure(figure: Option<&Figure>) -> String {
-    told(figure, percent)
-}
-
-fn percent(rate: f64) -> String {
-    format!("{} %", number::rounded(rate * 100.0, 2))
-}
-
-fn absence(reason: i32) -> String {
-    match AbsentReason::try_from(reason) {
-        Ok(AbsentReason::NoDealWon) => "no deal won".into(),
-        Ok(AbsentReason::NoAmountKnown) => "no amount known".into(),
-        Ok(AbsentReason::NoDealEnded) => "no deal ended".into(),
-        Ok(AbsentReason::OutOfRange) => out_of_range(),
-        Ok(AbsentReason::Unspecified) | Err(_) => "absent".into(), // a newer sidecar's reason
-    }
-}
-
-pub(super) fn out_of_range() -> String {
-    "out of range".into()
-}
-
-fn quantity(quantity: &Option<Quantity>) -> String {
-    match quantity.as_ref().and_then(|quantity| quantity.quantity.as_ref()) {
-        Some(quantity::Quantity::Count(count)) => number::count(*count),
-        Some(quantity::Quantity::Amount(money)) => {
-            format!("{} {}", number::amount(money), money.currency_code)
-        }
-        None => String::new(),
-    }
-}
-
-/// `+60.91 (+2.6 %)`; empty where nothing can be compared.
-fn relative_change(change: Option<&Change>, places: usize) -> String {
-    let Some(absolute) = change.and_then(|change| change.absolute) else { return String::new() };
-    let absolute = number::signed(absolute, places);
-    match change.and_then(|change| change.relative) {
-        Some(relative) => format!("{absolute} ({} %)", number::signed(relative * 100.0, 1)),
-        None => absolute,
-    }
-}
-
-/// The change of a rate, in percentage points.
-fn points_change(change: Option<&Change>) -> String {
-    let absolute = change.and_then(|change| change.absolute);
-    absolute.map_or_else(String::new, |absolute| format!("{} pp", number::signed(absolute * 100.0, 2)))
-}
-
-fn trend(change: Option<&Change>) -> String {
-    let word = match change.map(Change::trend) {
-        Some(Trend::Better) => "better",
-        Some(Trend::Worse) => "worse",
-        Some(Trend::Same) => "same",
-        Some(Trend::Unspecified) | None => "",
-    };
-    word.into()
-}
-
 #[cfg(test)]
 mod tests {
-    use channel_kpi::proto::channelkpi::v1::{AverageDealSize, DealCount, DealSuccess, Interval};
+    use channel_kpi::proto::channelkpi::v1::{
+        AbsentReason, AverageDealSize, Change, DateRange, DealCount, DealSuccess, Figure, Interval,
+        PartnerSubject, Quantity, Ratio, Subject, Trend, figure, quantity, subject,
+    };
 
     use super::*;
 

@@ -7,6 +7,7 @@ pub mod calendar;
 pub mod exchange;
 pub mod filter;
 pub mod ids;
+pub mod premises;
 pub mod record;
 pub mod subject;
 pub mod window;

@@ -37,6 +37,18 @@ pub enum PeriodPlace {
     ToDate,
 }
 
+/// With which window another is compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Comparison {
+    /// The one before, of the same shape.
+    #[default]
+    Previous,
+    /// The same one a year earlier.
+    YearBefore,
+    /// Given dates, not empty.
+    Dates(DateRange),
+}
+
 /// Where a tenant's periods begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeriodStarts {
@@ -155,27 +167,64 @@ impl Window {
         DateRange { from: self.dates.from, to }
     }
 
-    /// The window before of the same shape, at equal age: its `as_of` is moved back by as many days as
-    /// the window's end. To date where this one is. None where it would begin before 1970, and where
-    /// no day of a partial window has come.
-    pub fn preceding(&self) -> Option<Window> {
+    /// The window that this one is compared with, at equal age: its `as_of` is moved by as many days as
+    /// the window's end. To date where this one is. None where it would begin before 1970, and where no day
+    /// of a partial window has come.
+    pub fn compared(&self, comparison: Comparison) -> Option<Window> {
+        self.earlier(comparison, 1)
+    }
+
+    /// The window so many steps of a comparison before this one. Before given dates lie those that precede
+    /// them.
+    pub fn earlier(&self, comparison: Comparison, steps: i32) -> Option<Window> {
         let counted = self.counted();
         if counted.days() == 0 {
             return None;
         }
-        let from = match self.shape {
-            Shape::Days => counted.from.plus_days(-counted.days()),
-            shape => shape.moved(counted.from, -1),
-        };
-        let to = if self.shape != Shape::Days && (self.to_date || self.is_partial()) {
-            let last = counted.to.plus_days(-1);
-            self.shape.moved(last, -1).next()
-        } else {
-            counted.from
-        };
-        let dates = DateRange { from, to };
-        let as_of = self.as_of.plus_days(-counted.to.days_since(to));
-        in_range(dates).then_some(Window { dates, as_of, ..*self })
+        let last = counted.to.plus_days(-1);
+        match (comparison, self.shape) {
+            (Comparison::Dates(dates), _) => {
+                let given = self.at_equal_age(dates, shape_of(dates))?;
+                if steps == 1 { Some(given) } else { given.earlier(Comparison::Previous, steps - 1) }
+            }
+            (Comparison::Previous, Shape::Days) => {
+                let back = |date: Date| date.plus_days(-steps * counted.days());
+                self.at_equal_age(DateRange { from: back(counted.from), to: back(counted.to) }, self.shape)
+            }
+            (Comparison::Previous, shape) => {
+                let to = if self.is_cut() {
+                    shape.moved(last, -steps).next()
+                } else {
+                    shape.moved(counted.to, -steps)
+                };
+                self.at_equal_age(DateRange { from: shape.moved(counted.from, -steps), to }, shape)
+            }
+            (Comparison::YearBefore, Shape::Week) => {
+                let back = |date: Date| date.plus_days(-364 * steps);
+                self.at_equal_age(DateRange { from: back(counted.from), to: back(counted.to) }, self.shape)
+            }
+            (Comparison::YearBefore, shape) => {
+                let back = |date: Date| date.plus_months(-12 * steps);
+                let to = back(counted.to);
+                let to = match counted.to.ymd().2 != to.ymd().2 {
+                    _ if self.is_cut() => back(last).next(),
+                    // The end before which 28 February is the last day.
+                    true => to.next(),
+                    false => to,
+                };
+                self.at_equal_age(DateRange { from: back(counted.from), to }, shape)
+            }
+        }
+    }
+
+    /// Whether it is a calendar period of which only the days up to `as_of` count.
+    fn is_cut(&self) -> bool {
+        self.to_date || (self.shape != Shape::Days && self.is_partial())
+    }
+
+    fn at_equal_age(&self, dates: DateRange, shape: Shape) -> Option<Window> {
+        let as_of = self.as_of.plus_days(-self.counted().to.days_since(dates.to));
+        in_range(dates).then_some(Window { dates, as_of, shape, to_date: self.is_cut() })
     }
 }
 
@@ -375,11 +424,73 @@ mod tests {
             let case = format!("{spec:?} on {as_of}");
             let resolved = spec.resolve(date(as_of), &STARTS).unwrap();
             assert_eq!(resolved.dates, days(window), "{case}");
-            let comparison = resolved.preceding().unwrap();
+            let comparison = resolved.compared(Comparison::Previous).unwrap();
             assert_eq!(comparison.dates, days(before), "{case}: comparison");
             assert_eq!(comparison.as_of, date(before_as_of), "{case}: as_of of the comparison");
             assert!(!comparison.is_partial(), "{case}: the comparison has passed");
         }
+    }
+
+    #[test]
+    fn a_year_before_by_hand() {
+        let given = |text| WindowSpec::Dates(days(text));
+        let period = WindowSpec::Period;
+        // as_of, asked, comparison window, its as_of
+        for (as_of, spec, before, before_as_of) in [
+            ("2024-03-31", given("2024-03-01..2024-04-01"), "2023-03-01..2023-04-01", "2023-03-31"),
+            ("2024-05-10", given("2024-03-01..2024-04-01"), "2023-03-01..2023-04-01", "2023-05-10"),
+            // February whole, either way
+            ("2024-03-10", period(Month, Previous), "2023-02-01..2023-03-01", "2023-03-10"),
+            ("2025-03-10", period(Month, Previous), "2024-02-01..2024-03-01", "2024-03-10"),
+            // 29 February as first day, and as the end
+            ("2024-03-10", given("2024-02-29..2024-03-05"), "2023-02-28..2023-03-05", "2023-03-10"),
+            ("2024-03-10", given("2024-02-20..2024-02-29"), "2023-02-20..2023-03-01", "2023-03-11"),
+            // to date: the last day goes back
+            ("2024-02-29", period(Year, ToDate), "2023-01-01..2023-03-01", "2023-02-28"),
+            ("2025-02-28", period(Year, ToDate), "2024-01-01..2024-02-29", "2024-02-28"),
+            ("2025-02-28", period(Month, This), "2024-02-01..2024-03-01", "2024-02-29"), // it is over
+            ("2025-02-27", period(Month, This), "2024-02-01..2024-02-28", "2024-02-27"), // partial
+            // weeks go back 52 weeks
+            ("2024-03-13", period(Week, Previous), "2023-03-05..2023-03-12", "2023-03-15"),
+            ("2024-03-13", period(Week, ToDate), "2023-03-12..2023-03-16", "2023-03-15"),
+            // the last N days
+            ("2024-03-15", WindowSpec::LastDays(15), "2023-03-01..2023-03-16", "2023-03-15"),
+            // given days, partial
+            ("2024-03-13", given("2024-03-11..2024-03-21"), "2023-03-11..2023-03-14", "2023-03-13"),
+        ] {
+            let case = format!("{spec:?} on {as_of}");
+            let window = spec.resolve(date(as_of), &STARTS).unwrap();
+            let comparison = window.compared(Comparison::YearBefore).unwrap();
+            assert_eq!(comparison.dates, days(before), "{case}");
+            assert_eq!(comparison.as_of, date(before_as_of), "{case}: as_of");
+        }
+    }
+
+    #[test]
+    fn given_dates_are_compared_at_equal_age() {
+        let march = WindowSpec::Dates(days("2024-03-01..2024-04-01"));
+        let window = march.resolve(date("2024-04-10"), &STARTS).unwrap();
+        let given = window.compared(Comparison::Dates(days("2023-11-05..2023-11-20"))).unwrap();
+        assert_eq!((given.dates, given.as_of), (days("2023-11-05..2023-11-20"), date("2023-11-29")));
+        let before = window.earlier(Comparison::Dates(given.dates), 2).unwrap();
+        assert_eq!((before.dates, before.as_of), (days("2023-10-21..2023-11-05"), date("2023-11-14")));
+    }
+
+    /// The second window before a cut one was whole: it was taken for a whole period by then.
+    #[test]
+    fn windows_before_a_cut_one_are_cut_alike() {
+        let this_month = WindowSpec::Period(Month, This).resolve(date("2024-05-30"), &STARTS).unwrap();
+        for (steps, expected) in
+            [(1, "2024-04-01..2024-05-01"), (2, "2024-03-01..2024-03-31"), (3, "2024-02-01..2024-03-01")]
+        {
+            assert_eq!(this_month.earlier(Comparison::Previous, steps).unwrap().dates, days(expected));
+        }
+        let once_more = this_month.compared(Comparison::Previous).unwrap();
+        assert_eq!(
+            once_more.compared(Comparison::Previous).unwrap().dates,
+            days("2024-03-01..2024-03-31"),
+            "the last day is cut to its month's end and goes on from there"
+        );
     }
 
     #[test]
@@ -391,7 +502,7 @@ mod tests {
         let future =
             WindowSpec::Dates(days("2024-03-01..2024-04-01")).resolve(date("2024-02-10"), &STARTS).unwrap();
         assert_eq!(future.counted().days(), 0);
-        assert_eq!(future.preceding(), None, "nothing has passed that could be compared");
+        assert_eq!(future.compared(Comparison::Previous), None, "nothing has passed that could be compared");
     }
 
     #[test]
@@ -399,7 +510,7 @@ mod tests {
         assert_eq!(WindowSpec::LastDays(20).resolve(date("1970-01-10"), &STARTS), None);
         let first =
             WindowSpec::Dates(days("1970-01-01..1970-02-01")).resolve(date("1970-03-01"), &STARTS).unwrap();
-        assert_eq!(first.preceding(), None);
+        assert_eq!(first.compared(Comparison::Previous), None);
         assert!(WindowSpec::Period(Year, This).resolve(date("2199-05-01"), &STARTS).is_some());
     }
 }

@@ -14,9 +14,9 @@ use crate::domain::calendar::Date;
 use crate::domain::ids::TenantId;
 use crate::domain::record::{RecordKey, Settings};
 use crate::domain::subject::Subject;
-use crate::journal::{Journal, WriteError};
+use crate::journal::WriteError;
 use crate::proto::channelkpi::v1::ErrorReason;
-use crate::tenant::{AppendError, FreshnessError, RegistryError, StoppedBy, Tenant};
+use crate::tenant::{AppendError, FreshnessError, RegistryError, StoppedBy};
 
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -59,9 +59,8 @@ pub fn since(since: Date, as_of: Date) -> Status {
 }
 
 /// The tenant's settings, without which nothing can be told.
-pub fn configured<'a, J: Journal>(tenant: &Tenant<J>, book: &'a Book) -> Result<&'a Settings, Status> {
+pub fn configured<'a>(id: &TenantId, book: &'a Book) -> Result<&'a Settings, Status> {
     book.settings().ok_or_else(|| {
-        let id = tenant.id();
         let message = format!("tenant {id:?} has no settings: call AdminService.ConfigureTenant first");
         Failure::new(ErrorReason::TenantNotConfigured, message)
             .with("tenant_id", id)

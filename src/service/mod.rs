@@ -16,13 +16,17 @@ pub mod token;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
 use self::parse::{Consistency, PageRequest};
 use self::token::{Owner, Walk};
+use crate::book::Book;
 use crate::domain::calendar::Instant;
 use crate::domain::ids::TenantId;
+use crate::domain::premises::Knowledge;
+use crate::domain::record::Settings;
 use crate::journal::{Journal, Revision};
 use crate::proto::channelkpi::v1 as pb;
 use crate::server::DEFAULT_TENANT;
@@ -84,6 +88,34 @@ impl<J: Journal> Rpc<J> {
         fresh.map_err(failure::freshness)
     }
 
+    /// Asks a question of the book, or of the book as it was known then, on a thread that may block.
+    async fn ask<T: Send + 'static>(
+        &self,
+        tenant: &Arc<Tenant<J>>,
+        knowledge: Knowledge,
+        question: impl FnOnce(&Book, &Settings) -> Result<T, Status> + Send + 'static,
+    ) -> Result<T, Status> {
+        let tenant = Arc::clone(tenant);
+        if knowledge.is_of_now() {
+            return blocking(move || {
+                let book = tenant.book();
+                question(&book, failure::configured(tenant.id(), &book)?)
+            })
+            .await;
+        }
+        let turn = tenant.hindsight_turn().await;
+        // A caller who leaves drops this future, and with it the guard: the work stops.
+        let cancelled = CancellationToken::new();
+        let _guard = cancelled.clone().drop_guard();
+        blocking(move || {
+            let _turn = turn;
+            let book = tenant.book_as_known(knowledge, || cancelled.is_cancelled());
+            let book = book.ok_or_else(|| Status::cancelled("the caller has gone"))?;
+            question(&book, failure::configured(tenant.id(), &book)?)
+        })
+        .await
+    }
+
     fn revision_token(&self, tenant: &Tenant<J>, revision: u64) -> String {
         token::encode_revision(owner(tenant), revision)
     }
@@ -109,8 +141,8 @@ fn owner<J: Journal>(tenant: &Tenant<J>) -> Owner<'_> {
 
 /// Runs a question that may take longer than a call should hold an async thread.
 async fn blocking<T: Send + 'static>(
-    question: impl FnOnce() -> RpcResult<T> + Send + 'static,
-) -> RpcResult<T> {
+    question: impl FnOnce() -> Result<T, Status> + Send + 'static,
+) -> Result<T, Status> {
     // A panic goes on in the caller's task, where the server makes it an INTERNAL.
     tokio::task::spawn_blocking(question)
         .await

@@ -7,10 +7,11 @@
 //!    build until someone decides what it means here.
 //! 3. An empty text is an absent one. An enum number that this server doesn't know is refused.
 //!
-//! Within: `path` says where and what, `value` reads single values, and `record`, `question` and
-//! `tenant` read the requests of the services.
+//! Within: `path` says where and what, `value` reads single values, `premises` what questions rest on, and
+//! `record`, `question` and `tenant` the requests of the services.
 
 mod path;
+mod premises;
 mod question;
 mod record;
 mod tenant;

@@ -15,7 +15,7 @@ impl<J: Journal> pb::record_service_server::RecordService for Rpc<J> {
         request: Request<pb::WriteRecordsRequest>,
     ) -> RpcResult<pb::WriteRecordsResponse> {
         let tenant = self.tenant(&request).await?;
-        failure::configured(&tenant, &tenant.book())?;
+        failure::configured(tenant.id(), &tenant.book())?;
         let now = now();
         let accepted = parse::write_records(request.get_ref(), now).map_err(failure::refusal)?;
         // Where all were rejected there is nothing to write.

@@ -3,6 +3,7 @@
 //! Invariant: a version rendered and parsed again is the same version.
 
 pub mod pipeline;
+pub mod premises;
 pub mod record;
 pub mod scorecard;
 pub mod value;

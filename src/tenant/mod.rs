@@ -21,13 +21,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use parking_lot::RwLock;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
 use crate::book::{Batch, Book};
 use crate::domain::calendar::Instant;
 use crate::domain::ids::TenantId;
+use crate::domain::premises::Knowledge;
 use crate::domain::record::Version;
 use crate::journal::{Journal, ReadError, Revision, SnapshotSink, StoreId, WriteError};
 
@@ -49,6 +50,8 @@ pub struct Tenant<J> {
     applied: watch::Sender<Progress>,
     /// Whether the outcome of an append is unknown: until it is known nothing new is taken.
     in_doubt: AtomicBool,
+    /// Held while what was known at an earlier time is asked.
+    hindsight: Arc<Mutex<()>>,
     /// Held by writes, and for writing by the tenant's deletion: no write slips in after it.
     alive: tokio::sync::RwLock<bool>,
 }
@@ -110,6 +113,25 @@ impl<J: Journal> Tenant<J> {
     /// The book, for as long as one question takes.
     pub fn book(&self) -> parking_lot::RwLockReadGuard<'_, Book> {
         self.book.read()
+    }
+
+    /// A turn to ask what was known at an earlier time: such a book is built from the records, so there is
+    /// one of a tenant at a time.
+    pub async fn hindsight_turn(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.hindsight).lock_owned().await
+    }
+
+    /// The book of what was known then, of the revision that this one shows now. Blocks; readers and writes
+    /// go on meanwhile. None once `is_cancelled`.
+    pub fn book_as_known(&self, knowledge: Knowledge, is_cancelled: impl Fn() -> bool) -> Option<Book> {
+        let revision = self.book.read().revision();
+        let mut cancelled = false;
+        let versions = snapshot::slices(&self.book).take_while(|_| {
+            cancelled = is_cancelled();
+            !cancelled
+        });
+        let book = Book::as_known(revision, knowledge, versions.flatten());
+        (!cancelled).then_some(book)
     }
 
     /// Why the book stands still, if it does.
@@ -213,6 +235,7 @@ impl<J: Journal> Tenant<J> {
             book: Arc::new(RwLock::new(book)),
             applied: watch::Sender::new(progress),
             in_doubt: AtomicBool::new(false),
+            hindsight: Arc::default(),
             alive: tokio::sync::RwLock::new(true),
         });
         let follower = Arc::clone(&tenant);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use minicbor::{Decode, Encode};
 use parking_lot::RwLock;
 
-use crate::book::{Book, Cursor};
+use crate::book::{Book, Cursor, StoredVersion};
 use crate::domain::calendar::Instant;
 use crate::domain::record::{Version, canonical};
 use crate::journal::snapshot::{Block, SnapshotError};
@@ -50,15 +50,20 @@ pub fn fill(
     sink: &mut SnapshotSink<'_>,
 ) -> io::Result<()> {
     sink.push(&canonical(&Batches(batches)))?;
-    let mut next = Some(Cursor::START);
-    while let Some(cursor) = next {
-        let (versions, after) = book.read().records().export(cursor, SLICE_RECORDS);
-        for stored in versions {
-            sink.push(&canonical(&Entry { revision: stored.revision, version: stored.version }))?;
-        }
-        next = after;
+    for stored in slices(book).flatten() {
+        sink.push(&canonical(&Entry { revision: stored.revision, version: stored.version }))?;
     }
     Ok(())
+}
+
+/// All versions in slices, each read under a lock of its own: of those that come in meanwhile, some.
+pub fn slices(book: &RwLock<Book>) -> impl Iterator<Item = Vec<StoredVersion>> {
+    let mut next = Some(Cursor::START);
+    std::iter::from_fn(move || {
+        let (versions, after) = book.read().records().export(next.take()?, SLICE_RECORDS);
+        next = after;
+        Some(versions)
+    })
 }
 
 /// Builds the book that a snapshot holds. Blocks.

@@ -1,8 +1,10 @@
 //! Questions: what KpiService and the reading half of RecordService are asked.
 
 use super::path::{Path, Violations, collect};
+use super::premises::premises;
 use super::value::{self, each, known, optional, required, within};
 use crate::domain::calendar::Date;
+use crate::domain::premises::Premises;
 use crate::domain::record::{RecordKey, RecordKind};
 use crate::domain::subject::{Subject, SubjectKind};
 use crate::domain::window::{PeriodPlace, PeriodUnit, WindowSpec};
@@ -19,6 +21,7 @@ pub struct ScorecardQuestion {
     pub as_of: Option<Date>,
     /// At least one, each once.
     pub kpis: Vec<Kpi>,
+    pub premises: Premises,
     pub consistency: Consistency,
 }
 
@@ -34,6 +37,7 @@ pub struct ScorecardsQuestion {
     /// At least one, each once.
     pub kpis: Vec<Kpi>,
     pub page: PageRequest,
+    pub premises: Premises,
     pub consistency: Consistency,
 }
 
@@ -46,6 +50,7 @@ pub struct PipelineQuestion {
     /// Absent: a month before `as_of`. Whether it is later is known where that is.
     pub since: Option<Date>,
     pub expiring_days: u16,
+    pub premises: Premises,
     pub consistency: Consistency,
 }
 
@@ -100,18 +105,20 @@ impl PageRequest {
 }
 
 pub fn get_scorecard(request: &pb::GetScorecardRequest) -> Result<ScorecardQuestion, Violations> {
-    let pb::GetScorecardRequest { subject, window, as_of, kpis, consistency } = request;
+    let pb::GetScorecardRequest { subject, window, as_of, kpis, consistency, premises: asked } = request;
     collect(Violations::KEPT_MAX, |at| {
         let subject = value::subject_or_tenant(at.field("subject"), subject);
         let window = required(at.field("window"), window, window_spec);
         let as_of = optional(at.field("as_of"), as_of, value::date);
         let kpis = asked_kpis(at.field("kpis"), kpis);
+        let premises = premises(at.field("premises"), asked);
         let consistency = asked_consistency(at.field("consistency"), consistency);
         Some(ScorecardQuestion {
             subject: subject?,
             window: window?,
             as_of,
             kpis: kpis?,
+            premises: premises?,
             consistency: consistency?,
         })
     })
@@ -127,6 +134,7 @@ pub fn list_scorecards(request: &pb::ListScorecardsRequest) -> Result<Scorecards
         page_size,
         page_token,
         consistency,
+        premises: asked,
     } = request;
     let arguments_hash = token::arguments_hash(
         "ListScorecards",
@@ -146,6 +154,7 @@ pub fn list_scorecards(request: &pb::ListScorecardsRequest) -> Result<Scorecards
         let as_of = optional(at.field("as_of"), as_of, value::date);
         let kpis = asked_kpis(at.field("kpis"), kpis);
         let page_size = asked_page_size(at.field("page_size"), *page_size);
+        let premises = premises(at.field("premises"), asked);
         let consistency = asked_consistency(at.field("consistency"), consistency);
         Some(ScorecardsQuestion {
             subject_kind: subject_kind?,
@@ -154,13 +163,15 @@ pub fn list_scorecards(request: &pb::ListScorecardsRequest) -> Result<Scorecards
             as_of,
             kpis: kpis?,
             page: PageRequest { size: page_size?, token: sent_token(page_token), arguments_hash },
+            premises: premises?,
             consistency: consistency?,
         })
     })
 }
 
 pub fn get_pipeline(request: &pb::GetPipelineRequest) -> Result<PipelineQuestion, Violations> {
-    let pb::GetPipelineRequest { subject, as_of, since, expiring_days, consistency } = request;
+    let pb::GetPipelineRequest { subject, as_of, since, expiring_days, consistency, premises: asked } =
+        request;
     collect(Violations::KEPT_MAX, |at| {
         let subject = value::subject_or_tenant(at.field("subject"), subject);
         let as_of = optional(at.field("as_of"), as_of, value::date);
@@ -169,12 +180,14 @@ pub fn get_pipeline(request: &pb::GetPipelineRequest) -> Result<PipelineQuestion
             None => Some(PipelineQuestion::EXPIRING_DAYS_DEFAULT),
             Some(days) => within(at.field("expiring_days"), *days, 1..=36_500),
         };
+        let premises = premises(at.field("premises"), asked);
         let consistency = asked_consistency(at.field("consistency"), consistency);
         Some(PipelineQuestion {
             subject: subject?,
             as_of,
             since,
             expiring_days: expiring_days?,
+            premises: premises?,
             consistency: consistency?,
         })
     })

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::value;
+use super::{premises, value};
 use crate::book::Found;
 use crate::domain::amount::Currency;
 use crate::domain::calendar::{Date, TIME_ZONE_RULES_VERSION};
@@ -18,6 +18,7 @@ pub struct Told<'a> {
     pub name: Option<&'a str>,
     pub since: Date,
     pub as_of: Date,
+    pub rates_on: Date,
     pub expiring_days: u16,
     pub open: Found<PipelineFold<'a>>,
     pub movement: Found<Movement>,
@@ -45,15 +46,20 @@ pub fn pipeline(told: &Told<'_>, currency: Currency) -> pb::Pipeline {
     }
 }
 
-pub fn definition(told: &Told<'_>, settings: &Settings) -> pb::PipelineDefinition {
-    let rates_on = [told.open.oldest_rate_on, told.movement.oldest_rate_on];
+pub fn definition(
+    told: &Told<'_>,
+    asked: &Option<pb::Premises>,
+    settings: &Settings,
+) -> pb::PipelineDefinition {
+    let oldest = [told.open.oldest_rate_on, told.movement.oldest_rate_on];
     pb::PipelineDefinition {
         as_of: Some(value::date(told.as_of)),
         since: Some(value::date(told.since)),
         expiring_days: told.expiring_days.into(),
         reporting_currency_code: settings.reporting_currency.code().to_owned(),
-        exchange_policy: pb::ExchangePolicy::AtClose.into(),
-        oldest_rate_on: rates_on.into_iter().flatten().min().map(value::date),
+        premises: Some(premises::premises(asked)),
+        rates_on: Some(value::date(told.rates_on)),
+        oldest_rate_on: oldest.into_iter().flatten().min().map(value::date),
         time_zone: settings.zone.name().to_owned(),
         time_zone_rules_version: TIME_ZONE_RULES_VERSION.to_owned(),
     }

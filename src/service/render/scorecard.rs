@@ -1,10 +1,11 @@
 //! Scorecards, as the wire has them. The one place where figures are rounded: for display, beside the
 //! exact ratio.
 
-use super::value;
+use super::{premises, value};
 use crate::book::Fold;
 use crate::domain::amount::Currency;
 use crate::domain::calendar::TIME_ZONE_RULES_VERSION;
+use crate::domain::premises::RatesOn;
 use crate::domain::record::Settings;
 use crate::domain::subject::Subject;
 use crate::domain::window::Window;
@@ -47,6 +48,8 @@ pub fn scorecard(card: &Card<'_>, kpis: &[Kpi], currency: Currency) -> pb::Score
 pub fn definition(
     window: &Window,
     comparison: Option<&Window>,
+    rates: RatesOn,
+    asked: &Option<pb::Premises>,
     settings: &Settings,
     cards: &[Card<'_>],
 ) -> pb::Definition {
@@ -58,7 +61,8 @@ pub fn definition(
         comparison_window: comparison.map(|comparison| value::dates(comparison.dates)),
         comparison_as_of: comparison.map(|comparison| value::date(comparison.as_of)),
         reporting_currency_code: settings.reporting_currency.code().to_owned(),
-        exchange_policy: pb::ExchangePolicy::AtClose.into(),
+        premises: Some(premises::premises(asked)),
+        rates_on: rates.day().map(value::date),
         oldest_rate_on: folds.filter_map(|fold| fold.oldest_rate_on).min().map(value::date),
         time_zone: settings.zone.name().to_owned(),
         time_zone_rules_version: TIME_ZONE_RULES_VERSION.to_owned(),

@@ -1,0 +1,49 @@
+//! GetPipeline.
+
+use tonic::{Request, Response};
+
+use super::render::pipeline;
+use super::{Rpc, RpcResult, as_of_or_today, failure, parse, scope};
+use crate::journal::Journal;
+use crate::proto::channelkpi::v1 as pb;
+
+pub async fn get<J: Journal>(
+    rpc: &Rpc<J>,
+    request: Request<pb::GetPipelineRequest>,
+) -> RpcResult<pb::GetPipelineResponse> {
+    let tenant = rpc.tenant(&request).await?;
+    let request = request.into_inner();
+    let asked = parse::get_pipeline(&request).map_err(failure::violations)?;
+    rpc.make_fresh(&tenant, &asked.consistency).await?;
+
+    let knowledge = asked.premises.knowledge;
+    let answer = rpc.ask(&tenant, knowledge, move |book, settings| {
+        let as_of = as_of_or_today(asked.as_of, settings);
+        let since = asked.since.unwrap_or_else(|| as_of.plus_months(-1));
+        if since > as_of {
+            return Err(failure::since(since, as_of));
+        }
+        let scope = scope(book, &asked.subject, &asked.premises)?;
+        let rates_on = asked.premises.exchange.rates_of_stock(as_of);
+        let (subject, name) = book.identify(&asked.subject);
+        let told = pipeline::Told {
+            subject,
+            name,
+            since,
+            as_of,
+            rates_on,
+            expiring_days: asked.expiring_days,
+            open: book.pipeline(&scope, as_of, rates_on, asked.expiring_days.into()),
+            movement: book.movement(&scope, since, as_of, rates_on),
+        };
+        let pipeline = pipeline::pipeline(&told, settings.reporting_currency);
+        let definition = pipeline::definition(&told, &request.premises, settings);
+        Ok((pipeline, definition, book.revision()))
+    });
+    let (pipeline, definition, revision) = answer.await?;
+    Ok(Response::new(pb::GetPipelineResponse {
+        pipeline: Some(pipeline),
+        definition: Some(definition),
+        revision_token: rpc.revision_token(&tenant, revision),
+    }))
+}
