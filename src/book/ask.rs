@@ -15,8 +15,8 @@ use super::records::Records;
 use super::scope::{Regions, Scope, Test};
 use super::trees::Trees;
 use crate::domain::calendar::DateRange;
-use crate::domain::filter::{CreditFilter, Filter};
-use crate::domain::ids::{Id, Term};
+use crate::domain::filter::{CreditFilter, Dimension, Filter, GroupValue};
+use crate::domain::ids::{Id, PartnerId, Term};
 use crate::domain::premises::{RatesOn, Roles};
 use crate::domain::record::{Media, Partner};
 use crate::domain::subject::{Subject, SubjectKind};
@@ -193,7 +193,7 @@ impl Book {
     }
 
     /// By number: the region of the partner that counts in each one's place.
-    fn regions_of_partners(&self) -> Vec<Option<TermRef>> {
+    pub(super) fn regions_of_partners(&self) -> Vec<Option<TermRef>> {
         let Records { dictionary, .. } = &self.records;
         let region = |partner: PartnerRef| {
             let region = self.partner(self.partner_trees.survivor(partner))?.region.as_ref()?;
@@ -227,12 +227,37 @@ impl Book {
     }
 
     /// The unit to which a desk belongs.
-    fn unit_of_desk(&self, desk: &Desk) -> Option<UnitRef> {
+    pub(super) fn unit_of_desk(&self, desk: &Desk) -> Option<UnitRef> {
         let owners_unit = || {
             let owner = self.employee_trees.survivor(desk.owner?);
             *self.unit_of.get(owner.index())?
         };
         desk.unit.or_else(owners_unit)
+    }
+
+    /// The region of a partner, where it was sent with one.
+    pub fn region_of(&self, partner: &PartnerId) -> Option<Term> {
+        self.records.partners.chain(partner)?.last_present()?.region.clone()
+    }
+
+    /// The name of what a row of a list by a dimension is of, where the host sent one.
+    pub fn name_of(&self, dimension: &Dimension, value: &GroupValue) -> Option<&str> {
+        let GroupValue::Value(value) = value else { return None };
+        match dimension {
+            Dimension::Partner => {
+                self.records.partners.chain(&Id::try_new(value).ok()?)?.last_present()?.name.as_deref()
+            }
+            Dimension::Employee => {
+                self.records.employees.chain(&Id::try_new(value).ok()?)?.last_present()?.name.as_deref()
+            }
+            Dimension::Unit => {
+                self.records.units.chain(&Id::try_new(value).ok()?)?.last_present()?.name.as_deref()
+            }
+            Dimension::Channel => {
+                self.records.channels.chain(&Id::try_new(value).ok()?)?.last_present()?.name.as_deref()
+            }
+            _ => None,
+        }
     }
 
     /// The subject that counts in its place, with its name: itself, or what it was merged into.

@@ -113,6 +113,11 @@ impl Event {
     /// The least in order.
     pub const LEAST: Self = Self::DealOpened(Outcome::Open);
 
+    /// Whether it is the opening of a deal.
+    pub fn is_opening(self) -> bool {
+        matches!(self, Self::DealOpened(_))
+    }
+
     /// Whether it is an event of a deal, not of a lead.
     pub fn is_of_deal(self) -> bool {
         matches!(self, Self::DealOpened(_) | Self::DealEnded(_))
@@ -163,11 +168,7 @@ pub fn measures(
     amount: Option<Amount>,
 ) -> Measures {
     let mut measures = Measures::default();
-    let tally = Tally {
-        count: 1,
-        priced_count: i64::from(amount.is_some()),
-        amount_e4: amount.map_or(0, |amount| i128::from(amount.e4())),
-    };
+    let tally = Tally::of(amount);
     let mut prospect = |outcome| match outcome {
         ProspectOutcome::Purchased => measures.purchased_count = 1,
         ProspectOutcome::Lost => measures.lost_prospect_count = 1,

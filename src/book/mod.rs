@@ -12,9 +12,11 @@
 #[cfg(test)]
 mod against_sql;
 mod ask;
+mod board;
 mod chain;
 mod contribute;
 mod entry;
+mod groups;
 #[cfg(test)]
 mod histories;
 mod many;
@@ -30,6 +32,7 @@ mod pipeline;
 mod pools;
 mod records;
 mod scope;
+mod standing;
 mod trees;
 
 use std::collections::{BTreeMap, HashMap};
@@ -51,10 +54,12 @@ use crate::domain::ids::{Id, kind};
 use crate::domain::premises::Knowledge;
 use crate::domain::record::{Record, Settings, State, Version, canonical};
 
+pub use self::board::{Board, Told};
 pub use self::pages::Fold;
 pub use self::pipeline::Found;
 pub use self::records::{Cursor, StoredVersion};
 pub use self::scope::Scope;
+pub use self::standing::Stood;
 
 /// More deals than this are told anew aside, while readers keep the old pages. Under test few, so that
 /// small histories go both ways.

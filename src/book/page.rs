@@ -247,6 +247,22 @@ pub struct Parts<'a> {
 // === impl Parts ===
 
 impl Parts<'_> {
+    /// All shares of the entry.
+    pub fn with_shares<T>(&self, ask: impl FnOnce(&[Share]) -> T) -> T {
+        let mut alone = None;
+        ask(self.row.shares(self.sheet, &mut alone))
+    }
+
+    /// The part of a whole amount that falls to those of the scope's shares that `is_asked` picks.
+    pub fn of_those(&self, whole: Amount, is_asked: impl Fn(&Share) -> bool) -> Amount {
+        self.with_shares(|shares| part(whole, shares, |share| self.scope.asks_for(share) && is_asked(share)))
+    }
+
+    /// The shares that the scope asks for.
+    pub fn asks_for(&self, share: &Share) -> bool {
+        self.scope.asks_for(share)
+    }
+
     /// The scope's part of a whole amount.
     pub fn of(&self, whole: Amount) -> Amount {
         if self.scope.slots.is_none() {

@@ -32,10 +32,7 @@ impl Fold {
     fn add(&mut self, row: &Row, parts: Parts<'_>, value: Value) {
         self.measures += row.measures(value.amount().map(|whole| parts.of(whole)));
         if matches!(row.event, Event::DealEnded(_)) {
-            self.oldest_rate_on = match (self.oldest_rate_on, value.oldest_rate_on()) {
-                (Some(a), Some(b)) => Some(a.min(b)),
-                (a, b) => a.or(b),
-            };
+            self.oldest_rate_on = older(self.oldest_rate_on, value.oldest_rate_on());
         }
     }
 }
@@ -85,6 +82,24 @@ impl Pages {
         fold
     }
 
+    /// How many deals of a scope are open at the end of the day before `from`.
+    pub fn open_count_before(&self, scope: &Scope, from: Date) -> i64 {
+        let mut open_count = 0;
+        for (month, page) in self.0.range(..=from.month()) {
+            let whole = DateRange { from: month.first_day(), to: month.next().first_day() };
+            let dates = DateRange { to: from.min(whole.to), ..whole };
+            open_count += match sum_of(page, scope, dates, dates == whole) {
+                Some(measures) => measures.open_count(),
+                None => {
+                    let last = dates.to.plus_days(-1);
+                    let count = |sheet: &Sheet| sheet.entries(scope, dates.from, last).count() as i64;
+                    count(&page.opened) - count(&page.ended)
+                }
+            };
+        }
+        open_count
+    }
+
     /// The entries of one sheet of each page, from `from` to `last`, which may be [`Date::NEVER`].
     pub fn entries<'a>(
         &'a self,
@@ -116,6 +131,14 @@ fn sum_of(page: &Page, scope: &Scope, dates: DateRange, is_whole: bool) -> Optio
         (None, Some(desks)) if is_whole => Some(page.desks(desks)),
         (Some(slots), None) if is_whole && scope.roles == Roles::SOURCED => Some(page.slots(slots)),
         _ => None,
+    }
+}
+
+/// The older of two dates, where there is one.
+pub fn older(a: Option<Date>, b: Option<Date>) -> Option<Date> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
     }
 }
 

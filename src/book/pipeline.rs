@@ -13,6 +13,7 @@ use super::contribute::{expiry_of, value_on};
 use super::entry::{Event, Outcome};
 use super::packed::{DealRef, PackedDeal, Span};
 use super::page::{Parts, Row};
+use super::pages::older;
 use super::scope::Scope;
 use crate::domain::amount::{Amount, BasisPoints};
 use crate::domain::calendar::Date;
@@ -50,7 +51,7 @@ impl Book {
         let Some(settings) = self.settings() else { return Found { found: fold, oldest_rate_on } };
         let probabilities: HashMap<&str, BasisPoints> =
             settings.stage_probabilities.iter().map(|(stage, bps)| (stage.as_str(), *bps)).collect();
-        for (row, parts) in self.ending_after(scope, as_of).filter(|(row, _)| row.other_on <= as_of) {
+        for (row, parts) in self.open_rows(scope, as_of) {
             let number = DealRef::new(row.of);
             let Some(current) = self.records.deals.current(number) else { continue };
             let Some(then) = self.as_it_stood(number, as_of, settings) else { continue };
@@ -94,6 +95,22 @@ impl Book {
         Found { found: movement, oldest_rate_on }
     }
 
+    /// The ends of a scope's deals that are open at the end of a date.
+    pub(super) fn open_rows<'a>(
+        &'a self,
+        scope: &'a Scope,
+        on: Date,
+    ) -> impl Iterator<Item = (&'a Row, Parts<'a>)> {
+        self.ending_after(scope, on).filter(move |(row, _)| row.other_on <= on)
+    }
+
+    /// What a deal that is open at the end of a date was worth then, whole.
+    pub(super) fn open_amount(&self, number: DealRef, on: Date, rates_on: Date) -> Option<Amount> {
+        let settings = self.settings()?;
+        let then = self.as_it_stood(number, on, settings)?;
+        value_on(then.amount, rates_on, settings, &self.ground.rates).amount()
+    }
+
     /// The ends of a scope's deals after a date, of those without an end too.
     fn ending_after<'a>(&'a self, scope: &'a Scope, on: Date) -> impl Iterator<Item = (&'a Row, Parts<'a>)> {
         self.pages.entries(|page| &page.ended, scope, on.next(), Date::NEVER)
@@ -132,12 +149,5 @@ fn departure(end: &Row) -> Option<Departure> {
         Event::DealEnded(Outcome::Lost | Outcome::LostToCompetitor) => Some(Departure::Lost),
         Event::DealEnded(Outcome::Expired) => Some(Departure::Expired),
         _ => None,
-    }
-}
-
-fn older(a: Option<Date>, b: Option<Date>) -> Option<Date> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
     }
 }

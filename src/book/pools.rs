@@ -58,6 +58,11 @@ impl<T: Clone + Eq + Hash> Pool<T> {
         number
     }
 
+    /// All values, each at the place of its number.
+    pub fn values(&self) -> &[T] {
+        &self.values
+    }
+
     /// The numbers of the values that `keep` keeps, sorted.
     pub fn those(&self, keep: impl Fn(&T) -> bool) -> Vec<Ref<T>> {
         let numbered = (0u32..).map(Ref::new).zip(&self.values);

@@ -85,7 +85,7 @@ impl Test {
 // === impl Regions ===
 
 impl Regions {
-    fn of(&self, row: &Row) -> Option<TermRef> {
+    pub fn of(&self, row: &Row) -> Option<TermRef> {
         let of_partner = |partner: super::packed::PartnerRef| *self.of_partners.get(partner.index())?;
         let source = &row.region;
         source

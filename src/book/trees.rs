@@ -5,6 +5,8 @@
 
 use std::collections::HashSet;
 
+use smallvec::SmallVec;
+
 use super::names::{Names, Ref};
 
 /// Mergers and parents of one kind of subject, by their numbers.
@@ -12,6 +14,8 @@ use super::names::{Names, Ref};
 pub struct Trees<K> {
     /// For each, the one that counts in its place: itself where it wasn't merged.
     survivors: Vec<Ref<K>>,
+    /// For each survivor, the survivor directly above it.
+    parents: Vec<Option<Ref<K>>>,
     /// For each survivor, the survivors directly below it.
     children: Vec<Vec<Ref<K>>>,
     /// For each survivor, all that were merged into it, itself among them.
@@ -46,7 +50,7 @@ impl<K> Place<K> {
 
 impl<K> Default for Trees<K> {
     fn default() -> Self {
-        Self { survivors: Vec::new(), children: Vec::new(), merged: Vec::new() }
+        Self { survivors: Vec::new(), parents: Vec::new(), children: Vec::new(), merged: Vec::new() }
     }
 }
 
@@ -73,6 +77,7 @@ impl<K> Trees<K> {
     fn new(places: &[Place<K>]) -> Self {
         let numbers = || (0..places.len() as u32).map(Ref::new);
         let survivors = survivors(places);
+        let mut parents = vec![None; places.len()];
         let mut children = vec![Vec::new(); places.len()];
         let mut merged = vec![Vec::new(); places.len()];
         for subject in numbers() {
@@ -84,16 +89,33 @@ impl<K> Trees<K> {
                 && survivor == subject
                 && places[parent.index()].known
             {
+                parents[subject.index()] = Some(parent);
                 children[parent.index()].push(subject);
             }
         }
-        Self { survivors, children, merged }
+        Self { survivors, parents, children, merged }
     }
 
     /// The one that counts in the subject's place.
     pub fn survivor(&self, subject: Ref<K>) -> Ref<K> {
         // Numbers that came after the trees were built belong to subjects that are only referred to.
         self.survivors.get(subject.index()).copied().unwrap_or(subject)
+    }
+
+    /// The one above a survivor, where the host sent it.
+    pub fn parent(&self, survivor: Ref<K>) -> Option<Ref<K>> {
+        self.parents.get(survivor.index()).copied().flatten()
+    }
+
+    /// The survivor in the subject's place and all above it, up to the first that was already seen.
+    pub fn line(&self, subject: Ref<K>) -> SmallVec<[Ref<K>; 4]> {
+        let mut line = SmallVec::from_slice(&[self.survivor(subject)]);
+        while let Some(parent) = line.last().and_then(|&last| self.parent(last))
+            && !line.contains(&parent)
+        {
+            line.push(parent);
+        }
+        line
     }
 
     /// All whose records count for the subject, sorted: itself, what was merged into it, and, where asked
@@ -188,6 +210,14 @@ mod tests {
         let circle = trees(&[Some((Some(2), None)), Some((Some(0), None)), Some((Some(1), None))]);
         for subject in 0..3 {
             assert_eq!(members(&circle, subject, true), [0, 1, 2]);
+        }
+
+        // whoever is a member of another has it in its line
+        for trees in [&plain, &circle] {
+            for (above, below) in (0..3).flat_map(|above| (0..3).map(move |below| (above, below))) {
+                let is_in_line = trees.line(Ref::new(below)).contains(&Ref::new(above));
+                assert_eq!(is_in_line, members(trees, above, true).contains(&below), "{above} {below}");
+            }
         }
 
         // a parent that was never sent isn't above anyone

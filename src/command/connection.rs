@@ -206,8 +206,8 @@ mod tests {
     use channel_kpi::proto::channelkpi::v1::kpi_service_client::KpiServiceClient;
     use channel_kpi::proto::channelkpi::v1::kpi_service_server::{KpiService, KpiServiceServer};
     use channel_kpi::proto::channelkpi::v1::{
-        GetPipelineRequest, GetPipelineResponse, GetScorecardRequest, GetScorecardResponse,
-        ListScorecardsRequest, ListScorecardsResponse,
+        BatchGetScorecardsRequest, BatchGetScorecardsResponse, GetPipelineRequest, GetPipelineResponse,
+        GetScorecardRequest, GetScorecardResponse, ListScorecardsRequest, ListScorecardsResponse,
     };
     use tonic_types::ErrorDetails;
 
@@ -240,6 +240,13 @@ mod tests {
                     Ok(tonic::Response::new(answer))
                 }
             }
+        }
+
+        async fn batch_get_scorecards(
+            &self,
+            _: tonic::Request<BatchGetScorecardsRequest>,
+        ) -> Result<tonic::Response<BatchGetScorecardsResponse>, Status> {
+            Err(Status::unimplemented("the test asks for no batch"))
         }
 
         async fn list_scorecards(

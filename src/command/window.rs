@@ -1,6 +1,6 @@
 //! Windows as people write them: `last-90-days`, `2017-Q3`, `2024-03-01..2024-04-01`, `previous-quarter`.
 
-use channel_kpi::proto::channelkpi::v1::{DateRange, Period, Window, window};
+use channel_kpi::proto::channelkpi::v1::{Comparison, DateRange, Period, Window, comparison, window};
 use channel_kpi::proto::google::r#type::Date;
 use chrono::{Datelike, Months, NaiveDate};
 
@@ -26,6 +26,18 @@ pub fn parse(text: &str) -> Result<Window, String> {
     };
     let window = window.map_err(|problem| format!("{problem}\nA window is written as one of\n{FORMS}"))?;
     Ok(Window { window: Some(window) })
+}
+
+/// Reads with which window another is compared: `previous`, `year-before`, or dates.
+pub fn parse_comparison(text: &str) -> Result<Comparison, String> {
+    let comparison = match text {
+        "previous" => comparison::Comparison::Previous(true),
+        "year-before" => comparison::Comparison::YearBefore(true),
+        text => comparison::Comparison::Dates(dates(&text.to_lowercase()).map_err(|problem| {
+            format!("{problem}: a comparison is previous, year-before, or days like 2023-03-01..2023-04-01")
+        })?),
+    };
+    Ok(Comparison { comparison: Some(comparison) })
 }
 
 /// Reads a date such as 2024-03-31.

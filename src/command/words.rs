@@ -4,7 +4,7 @@ use channel_kpi::proto::channelkpi::v1::{
     AbsentReason, Change, DateRange, Definition, Figure, Quantity, Ratio, Scorecard, Subject, Trend, figure,
     quantity, subject,
 };
-use channel_kpi::proto::google::r#type::Date;
+use channel_kpi::proto::google::r#type::{Date, Money};
 use chrono::NaiveDate;
 use comfy_table::{CellAlignment, Table, presets};
 
@@ -125,6 +125,19 @@ pub fn rate_figure(figure: Option<&Figure>) -> String {
     told(figure, percent)
 }
 
+pub fn number_figure(figure: Option<&Figure>, places: usize) -> String {
+    told(figure, |quotient| number::rounded(quotient, places))
+}
+
+pub fn days_figure(figure: Option<&Figure>) -> String {
+    told(figure, |quotient| format!("{} days", number::rounded(quotient, 1)))
+}
+
+/// Money with its currency, or that it is out of range.
+pub fn amount_of(money: Option<&Money>) -> String {
+    money.map_or_else(out_of_range, |money| format!("{} {}", number::amount(money), money.currency_code))
+}
+
 pub fn percent(rate: f64) -> String {
     format!("{} %", number::rounded(rate * 100.0, 2))
 }
@@ -135,6 +148,13 @@ pub fn absence(reason: i32) -> String {
         Ok(AbsentReason::NoAmountKnown) => "no amount known".into(),
         Ok(AbsentReason::NoDealEnded) => "no deal ended".into(),
         Ok(AbsentReason::OutOfRange) => out_of_range(),
+        Ok(AbsentReason::NoProspect) => "no prospect".into(),
+        Ok(AbsentReason::NoDealInWork) => "no deal in work".into(),
+        Ok(AbsentReason::NoPeer) => "no peer".into(),
+        Ok(AbsentReason::MeanIsZero) => "mean is 0".into(),
+        Ok(AbsentReason::NoLeadDecided) => "no lead decided".into(),
+        Ok(AbsentReason::LeadsNotCounted) => "leads not counted".into(),
+        Ok(AbsentReason::NoPast) => "no past".into(),
         Ok(AbsentReason::Unspecified) | Err(_) => "absent".into(), // a newer sidecar's reason
     }
 }

@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use super::ids::{ChannelId, EmployeeId, PartnerId, Term, UnitId};
+use super::ids::{ChannelId, EmployeeId, Id, PartnerId, Term, UnitId};
 use super::record::Media;
+use super::subject::SubjectKind;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
@@ -34,6 +35,42 @@ pub enum CreditFilter {
     Direct,
 }
 
+/// A dimension by which rows are grouped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Dimension {
+    PartnerType,
+    Tier,
+    Region,
+    Product,
+    Channel,
+    Media,
+    Employee,
+    Unit,
+    Partner,
+    DealLabel(Term),
+    PartnerLabel(Term),
+    Credit,
+}
+
+/// A row of a list by a dimension, in the order of these.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum GroupValue {
+    /// What no partner is credited with, in a list by what partners are.
+    Uncredited,
+    /// What has no value.
+    None,
+    Value(Box<str>),
+}
+
+// === impl Dimension ===
+
+impl Dimension {
+    /// Whether it is one of credited partners: amounts are then the shares of those.
+    pub fn is_of_partners(&self) -> bool {
+        matches!(self, Self::PartnerType | Self::Tier | Self::Partner | Self::PartnerLabel(_))
+    }
+}
+
 // === impl Filter ===
 
 impl Filter {
@@ -48,5 +85,68 @@ impl Filter {
     /// Whether it asks for what only deals have: leads as such are then not counted.
     pub fn asks_for_deals_only(&self) -> bool {
         !(self.products.is_empty() && self.deal_labels.is_empty())
+    }
+
+    /// The filter without what names subjects of a kind.
+    pub fn without_kind(&self, kind: SubjectKind) -> Self {
+        let mut filter = self.clone();
+        match kind {
+            SubjectKind::Partner => filter.partners.clear(),
+            SubjectKind::Employee => filter.employees.clear(),
+            SubjectKind::Unit => filter.units.clear(),
+        }
+        filter
+    }
+
+    /// The filter that asks, of what this one asks for, for one value of a dimension. None for a value that
+    /// the dimension can't have.
+    pub fn narrowed(&self, dimension: &Dimension, value: &GroupValue) -> Option<Self> {
+        let mut filter = self.clone();
+        let value = match value {
+            GroupValue::Uncredited => {
+                filter.partners = vec![None];
+                return Some(filter);
+            }
+            GroupValue::None => None,
+            GroupValue::Value(value) => Some(&**value),
+        };
+        let term = || value.map(Term::try_new).transpose().ok().map(|term| vec![term]);
+        fn id<K>(value: Option<&str>) -> Option<Vec<Option<Id<K>>>> {
+            value.map(Id::try_new).transpose().ok().map(|id| vec![id])
+        }
+        match dimension {
+            Dimension::PartnerType => filter.partner_types = term()?,
+            Dimension::Tier => filter.tiers = term()?,
+            Dimension::Region => filter.regions = term()?,
+            Dimension::Product => filter.products = term()?,
+            Dimension::Channel => filter.channels = id(value)?,
+            Dimension::Media => {
+                filter.media = vec![value.map(|name| Media::named(name).ok_or(())).transpose().ok()?];
+            }
+            Dimension::Employee => filter.employees = id(value)?,
+            Dimension::Unit => filter.units = id(value)?,
+            Dimension::Partner => filter.partners = id(value)?,
+            Dimension::DealLabel(key) => drop(filter.deal_labels.insert(key.clone(), term()?)),
+            Dimension::PartnerLabel(key) => drop(filter.partner_labels.insert(key.clone(), term()?)),
+            Dimension::Credit => filter.credit = Some(CreditFilter::named(value?)?),
+        }
+        Some(filter)
+    }
+}
+
+// === impl CreditFilter ===
+
+impl CreditFilter {
+    pub const ALL: [Self; 2] = [Self::Credited, Self::Direct];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Credited => "credited",
+            Self::Direct => "direct",
+        }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|credit| credit.name() == name)
     }
 }

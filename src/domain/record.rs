@@ -401,6 +401,24 @@ pub enum Media {
     Owned,
 }
 
+// === impl Media ===
+
+impl Media {
+    pub const ALL: [Self; 3] = [Self::Paid, Self::Earned, Self::Owned];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Paid => "paid",
+            Self::Earned => "earned",
+            Self::Owned => "owned",
+        }
+    }
+
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|media| media.name() == name)
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Spend {

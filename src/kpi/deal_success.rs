@@ -27,6 +27,15 @@ pub fn missed(measures: &Measures) -> Tally {
     missed
 }
 
+/// The share of decided leads that were converted.
+///
+/// Definition: converted / (converted + disqualified), by the dates of these.
+/// Absent when no lead was decided.
+pub fn lead_qualification(measures: &Measures) -> Figure {
+    let decided_count = measures.converted_lead_count + measures.disqualified_lead_count;
+    Ratio::new(Quantity::Count(measures.converted_lead_count), decided_count).ok_or(Absent::NoLeadDecided)
+}
+
 fn ended_count(measures: &Measures) -> i64 {
     measures.won.count + missed(measures).count
 }
@@ -51,10 +60,23 @@ mod tests {
                 ..Measures::default()
             };
             let figure = deal_success(&measures);
-            let terms = figure.map(|ratio| (ratio.numerator(), ratio.denominator()));
-            assert_eq!(terms, expected.map(|(k, n)| (Quantity::Count(k), n)));
+            let terms = figure.map(|ratio| ratio.terms());
+            assert_eq!(terms, expected.map(|(k, n)| Some((Quantity::Count(k), Quantity::Count(n)))));
             assert_eq!(missed(&measures).count, lost + expired);
             assert_eq!(interval(&measures).is_some(), expected.is_ok());
+        }
+    }
+    #[test]
+    fn lead_qualification_by_hand() {
+        for (converted, disqualified, expected) in
+            [(0, 0, Err(Absent::NoLeadDecided)), (0, 2, Ok(0.0)), (1, 1, Ok(0.5)), (3, 0, Ok(1.0))]
+        {
+            let measures = Measures {
+                converted_lead_count: converted,
+                disqualified_lead_count: disqualified,
+                ..Measures::default()
+            };
+            assert_eq!(lead_qualification(&measures).map(|ratio| ratio.quotient()), expected);
         }
     }
 }

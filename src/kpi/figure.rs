@@ -12,11 +12,26 @@ pub enum Quantity {
     AmountE4(i128),
 }
 
+/// What a term of a ratio is a number of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unit {
+    Things,
+    /// Ten-thousandths of the reporting currency's unit.
+    AmountE4,
+}
+
+/// An exact number of something, as wide as products of measures are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Term {
+    number: I256,
+    unit: Unit,
+}
+
 /// An exact ratio. Its denominator is above 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ratio {
-    numerator: Quantity,
-    denominator: i64,
+    numerator: Term,
+    denominator: Term,
 }
 
 /// Why there is no figure.
@@ -25,60 +40,176 @@ pub enum Absent {
     NoDealWon,
     NoAmountKnown,
     NoDealEnded,
+    NoProspect,
+    NoDealInWork,
+    NoPeer,
+    MeanIsZero,
+    NoLeadDecided,
+    LeadsNotCounted,
+    NoPast,
 }
 
 pub type Figure = Result<Ratio, Absent>;
+
+// === impl Term ===
+
+impl Term {
+    fn things(number: impl Into<I256>) -> Self {
+        Self { number: number.into(), unit: Unit::Things }
+    }
+
+    /// None where it is more than a quantity holds.
+    fn quantity(self) -> Option<Quantity> {
+        match self.unit {
+            Unit::Things => i64::try_from(self.number).ok().map(Quantity::Count),
+            Unit::AmountE4 => i128::try_from(self.number).ok().map(Quantity::AmountE4),
+        }
+    }
+
+    /// In whole units, for display.
+    fn to_f64(self) -> f64 {
+        let scale = if self.unit == Unit::AmountE4 { 10_000.0 } else { 1.0 };
+        self.number.as_f64() / scale
+    }
+}
+
+impl From<Quantity> for Term {
+    fn from(quantity: Quantity) -> Self {
+        match quantity {
+            Quantity::Count(count) => Self::things(count),
+            Quantity::AmountE4(amount_e4) => Self { number: amount_e4.into(), unit: Unit::AmountE4 },
+        }
+    }
+}
 
 // === impl Ratio ===
 
 impl Ratio {
     /// None where the denominator isn't above 0.
     pub fn new(numerator: Quantity, denominator: i64) -> Option<Self> {
-        (denominator > 0).then_some(Self { numerator, denominator })
+        Self::of(numerator, Quantity::Count(denominator))
+    }
+
+    /// Of two quantities. None where the denominator isn't above 0.
+    pub fn of(numerator: Quantity, denominator: Quantity) -> Option<Self> {
+        let (numerator, denominator) = (numerator.into(), Term::from(denominator));
+        (denominator.number > 0).then_some(Self { numerator, denominator })
     }
 
     /// A single quantity, as a ratio to one.
     pub fn whole(quantity: Quantity) -> Self {
-        Self { numerator: quantity, denominator: 1 }
+        Self { numerator: quantity.into(), denominator: Term::things(1) }
     }
 
-    pub fn numerator(&self) -> Quantity {
-        self.numerator
+    /// Money per thing: a product of factors over another, in lowest terms. None where the divisors' isn't
+    /// above 0.
+    ///
+    /// The factors' digits add up to at most 76 on each side: measures of 10¹² deals are far below.
+    pub fn product_e4(factors: &[i128], divisors: &[i128]) -> Option<Self> {
+        let product =
+            |factors: &[i128]| factors.iter().fold(I256::ONE, |product, &f| product * I256::from(f));
+        let (numerator, denominator) = (product(factors), product(divisors));
+        if denominator <= 0 {
+            return None;
+        }
+        let divisor = greatest_common_divisor(numerator.abs(), denominator);
+        Some(Self {
+            numerator: Term { number: numerator / divisor, unit: Unit::AmountE4 },
+            denominator: Term::things(denominator / divisor),
+        })
     }
 
-    pub fn denominator(&self) -> i64 {
-        self.denominator
+    /// So many times the ratio.
+    pub fn times(self, factor: i64) -> Self {
+        let numerator = Term { number: self.numerator.number * I256::from(factor), ..self.numerator };
+        Self { numerator, ..self }
+    }
+
+    /// Numerator and denominator. None where one of them is more than a quantity holds.
+    pub fn terms(&self) -> Option<(Quantity, Quantity)> {
+        Some((self.numerator.quantity()?, self.denominator.quantity()?))
+    }
+
+    /// Whether it is a single quantity.
+    pub fn is_whole(&self) -> bool {
+        self.denominator == Term::things(1)
     }
 
     /// The quotient in whole units, for display.
     pub fn quotient(&self) -> f64 {
-        let (numerator, scale) = self.numerator.scaled();
-        numerator as f64 / (self.denominator as f64 * scale)
+        self.numerator.to_f64() / self.denominator.to_f64()
     }
 
-    /// Compares exactly: no quotient is rounded. Both are of one quantity.
+    /// Compares exactly: no quotient is rounded. Both are of the same units.
     pub fn cmp_exact(&self, other: &Self) -> Ordering {
-        let cross = |a: &Self, b: &Self| I256::from(a.numerator.scaled().0) * I256::from(b.denominator);
-        cross(self, other).cmp(&cross(other, self))
+        // Digit by digit of the continued fractions: products of the terms might not fit.
+        let (mut a, mut b) = (self.numbers(), other.numbers());
+        loop {
+            let floors = (a.0.div_euclid(a.1), b.0.div_euclid(b.1));
+            let rests = (a.0.rem_euclid(a.1), b.0.rem_euclid(b.1));
+            match floors.0.cmp(&floors.1) {
+                Ordering::Equal => {}
+                unequal => return unequal,
+            }
+            match (rests.0 == 0, rests.1 == 0) {
+                (true, true) => return Ordering::Equal,
+                (true, false) => return Ordering::Less,
+                (false, true) => return Ordering::Greater,
+                // The greater rest has the lesser inverse.
+                (false, false) => (a, b) = ((b.1, rests.1), (a.1, rests.0)),
+            }
+        }
+    }
+
+    fn numbers(&self) -> (I256, I256) {
+        (self.numerator.number, self.denominator.number)
+    }
+
+    /// The midpoint of two ratios of the same units.
+    pub fn midpoint(&self, other: &Self) -> Self {
+        let ((a, b), (c, d)) = (self.numbers(), other.numbers());
+        if (b, d) == (I256::ONE, I256::ONE) || b == d {
+            return self.with(a + c, b * 2);
+        }
+        let common = greatest_common_divisor(b, d);
+        self.with(a * (d / common) + c * (b / common), b / common * d * 2)
+    }
+
+    fn with(&self, numerator: I256, denominator: I256) -> Self {
+        Self {
+            numerator: Term { number: numerator, ..self.numerator },
+            denominator: Term { number: denominator, ..self.denominator },
+        }
     }
 }
 
-// === impl Quantity ===
-
-impl Quantity {
-    /// The number that is kept, and how many of it make one unit.
-    fn scaled(self) -> (i128, f64) {
-        match self {
-            Self::Count(count) => (i128::from(count), 1.0),
-            Self::AmountE4(amount_e4) => (amount_e4, 10_000.0),
-        }
+/// Of a number that isn't negative and one above 0.
+fn greatest_common_divisor(mut a: I256, mut b: I256) -> I256 {
+    while a != 0 {
+        (a, b) = (b % a, a);
     }
+    b
 }
 
 /// Which way a KPI is good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     HigherIsBetter,
+    LowerIsBetter,
+    /// Neither way is good.
+    Neutral,
+}
+
+// === impl Direction ===
+
+impl Direction {
+    /// Orders figures from the best; where neither way is good, from the greatest.
+    pub fn best_first(self, a: &Ratio, b: &Ratio) -> Ordering {
+        match self {
+            Self::LowerIsBetter => a.cmp_exact(b),
+            Self::HigherIsBetter | Self::Neutral => b.cmp_exact(a),
+        }
+    }
 }
 
 /// How a figure changed since an earlier one.
@@ -88,7 +219,8 @@ pub struct Change {
     pub absolute: f64,
     /// As a share of the earlier one; None unless that is above 0.
     pub relative: Option<f64>,
-    pub trend: Trend,
+    /// None where neither way is good.
+    pub trend: Option<Trend>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,9 +235,14 @@ pub fn change(later: &Figure, earlier: &Figure, direction: Direction) -> Option<
     let (Ok(later), Ok(earlier)) = (later, earlier) else { return None };
     let (now, then) = (later.quotient(), earlier.quotient());
     let trend = match (later.cmp_exact(earlier), direction) {
-        (Ordering::Equal, _) => Trend::Same,
-        (Ordering::Greater, Direction::HigherIsBetter) => Trend::Better,
-        (Ordering::Less, Direction::HigherIsBetter) => Trend::Worse,
+        (_, Direction::Neutral) => None,
+        (Ordering::Equal, _) => Some(Trend::Same),
+        (Ordering::Greater, Direction::HigherIsBetter) | (Ordering::Less, Direction::LowerIsBetter) => {
+            Some(Trend::Better)
+        }
+        (Ordering::Less, Direction::HigherIsBetter) | (Ordering::Greater, Direction::LowerIsBetter) => {
+            Some(Trend::Worse)
+        }
     };
     Some(Change { absolute: now - then, relative: (then > 0.0).then(|| (now - then) / then), trend })
 }
@@ -129,6 +266,8 @@ pub fn wilson_interval(successes: i64, trials: i64) -> Option<(f64, f64)> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn ratio(numerator: i64, denominator: i64) -> Figure {
@@ -146,7 +285,7 @@ mod tests {
             (Err(Absent::NoDealEnded), ratio(3, 1), None),
         ] {
             let found = change(&later, &earlier, Direction::HigherIsBetter);
-            assert_eq!(found.map(|change| change.trend), expected.map(|(trend, _)| trend));
+            assert_eq!(found.and_then(|change| change.trend), expected.map(|(trend, _)| trend));
             let relative = found.and_then(|change| change.relative);
             match expected.and_then(|(_, relative)| relative) {
                 Some(expected) => assert!((relative.unwrap() - expected).abs() < 1e-12),
@@ -160,6 +299,42 @@ mod tests {
         let amount = |e4: i128| Ratio::new(Quantity::AmountE4(e4), 3).unwrap();
         let great = i128::from(i64::MAX) << 20;
         assert_eq!(amount(great).cmp_exact(&amount(great + 1)), Ordering::Less);
+        // Terms of 250 bits, apart by one in the last.
+        let wide =
+            |factor: i128| Ratio::product_e4(&[i128::MAX, factor], &[i128::MAX - 1, i128::MAX - 2]).unwrap();
+        assert_eq!(wide(i128::MAX - 3).cmp_exact(&wide(i128::MAX - 4)), Ordering::Greater);
+        assert_eq!(wide(i128::MAX - 3).terms(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn comparing_is_cross_multiplying(a in -99i64..99, b in 1i64..99, c in -99i64..99, d in 1i64..99) {
+            let (one, other) = (ratio(a, b).unwrap(), ratio(c, d).unwrap());
+            prop_assert_eq!(one.cmp_exact(&other), (a * d).cmp(&(c * b)));
+            let middle = one.midpoint(&other);
+            prop_assert_eq!(middle.cmp_exact(&ratio(a * d + c * b, 2 * b * d).unwrap()), Ordering::Equal);
+        }
+    }
+
+    #[test]
+    fn products_are_in_lowest_terms() {
+        // The tenant's velocity of the worked example.
+        let velocity = Ratio::product_e4(&[169, 3, 3, 1_500_0000], &[31, 5, 3, 49]).unwrap();
+        assert_eq!(velocity.terms(), Some((Quantity::AmountE4(152_100_0000), Quantity::Count(1_519))));
+        assert_eq!(Ratio::product_e4(&[1, 2], &[0, 3]), None);
+        let nothing = Ratio::product_e4(&[0, 2], &[4, 3]).unwrap();
+        assert_eq!(nothing.terms(), Some((Quantity::AmountE4(0), Quantity::Count(1))));
+    }
+
+    #[test]
+    fn directions_by_hand() {
+        for (direction, later_is_greater) in [
+            (Direction::HigherIsBetter, Some(Trend::Better)),
+            (Direction::LowerIsBetter, Some(Trend::Worse)),
+            (Direction::Neutral, None),
+        ] {
+            assert_eq!(change(&ratio(2, 1), &ratio(1, 1), direction).unwrap().trend, later_is_greater);
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@
 
 use std::ops::{AddAssign, SubAssign};
 
+use crate::domain::amount::Amount;
 use crate::domain::calendar::DateRange;
 
 /// So many deals and what they are worth.
@@ -74,6 +75,17 @@ measures! {
 
 // === impl Tally ===
 
+impl Tally {
+    /// One deal and its amount, where that is known.
+    pub fn of(amount: Option<Amount>) -> Self {
+        Self {
+            count: 1,
+            priced_count: i64::from(amount.is_some()),
+            amount_e4: amount.map_or(0, |amount| i128::from(amount.e4())),
+        }
+    }
+}
+
 impl AddAssign for Tally {
     fn add_assign(&mut self, other: Self) {
         self.count += other.count;
@@ -97,14 +109,19 @@ impl Measures {
         self.won.count + self.lost.count + self.expired.count
     }
 
+    /// Deals that are open at the end of the days that these are the measures of, where those begin before
+    /// the first deal was opened.
+    pub fn open_count(&self) -> i64 {
+        self.opened.count - self.ended_count()
+    }
+
     /// Days on which a deal was open, summed over the deals; one that was opened and ended on one day
-    /// counts one. `self` are the measures of `dates`, `before` those of all days before.
-    pub fn work_days(&self, before: &Self, dates: DateRange) -> i64 {
-        let open_before = before.opened.count - before.ended_count();
+    /// counts one. `self` are the measures of `dates`, before which `open_before_count` deals were open.
+    pub fn work_days(&self, open_before_count: i64, dates: DateRange) -> i64 {
         let to = i64::from(dates.to.day_number());
         let opened_to_end = self.opened.count * to - self.opened_day_numbers;
         let ended_to_end = self.ended_count() * to - self.ended_day_numbers;
-        open_before * i64::from(dates.days()) + opened_to_end - ended_to_end + self.same_day_count
+        open_before_count * i64::from(dates.days()) + opened_to_end - ended_to_end + self.same_day_count
     }
 }
 
@@ -145,7 +162,7 @@ mod tests {
             (vec![("2024-02-01", "2024-03-03"), ("2024-03-05", "2024-03-15")], 12),
         ] {
             let (now, before) = (measures(&deals, march), measures(&deals, earlier));
-            assert_eq!(now.work_days(&before, march), expected, "{deals:?}");
+            assert_eq!(now.work_days(before.open_count(), march), expected, "{deals:?}");
         }
     }
 }

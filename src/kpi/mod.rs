@@ -1,22 +1,41 @@
 //! The KPIs: pure functions of measures, one file each. They see no records, no clock and no wire.
 
 pub mod average_deal_size;
+pub mod close_rate;
 pub mod deal_count;
 pub mod deal_success;
+pub mod deal_velocity;
+pub mod distribution;
 pub mod figure;
 pub mod measures;
+pub mod peers;
 pub mod pipeline;
+pub mod position;
+pub mod standing;
+pub mod value_score;
 
 /// The KPIs that can be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kpi {
     AverageDealSize,
     DealCount,
+    OpportunityPipeline,
+    CloseRate,
+    DealVelocity,
+    ValueScore,
     DealSuccess,
 }
 
 // === impl Kpi ===
 
 impl Kpi {
-    pub const ALL: [Self; 3] = [Self::AverageDealSize, Self::DealCount, Self::DealSuccess];
+    pub const ALL: [Self; 7] = [
+        Self::AverageDealSize,
+        Self::DealCount,
+        Self::OpportunityPipeline,
+        Self::CloseRate,
+        Self::DealVelocity,
+        Self::ValueScore,
+        Self::DealSuccess,
+    ];
 }

@@ -9,9 +9,12 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
+use super::figure::Direction;
 use super::measures::Tally;
 use crate::domain::amount::{Amount, BasisPoints};
 use crate::domain::calendar::Date;
+
+pub const DIRECTION: Direction = Direction::Neutral;
 
 /// The ages of open deals, in days; the last has no end.
 pub const AGE_DAYS: [RangeInclusive<i32>; 5] = [0..=30, 31..=60, 61..=90, 91..=180, 181..=i32::MAX];
@@ -132,7 +135,7 @@ pub struct Movement {
 
 impl Worth {
     fn add(&mut self, deal: &OpenDeal<'_>) {
-        let tally = tally(deal.amount);
+        let tally = Tally::of(deal.amount);
         self.deals += tally;
         match deal.probability {
             Some(bps) => self.weighted_e8 += tally.amount_e4 * i128::from(bps.get()),
@@ -159,7 +162,7 @@ impl<'a> PipelineFold<'a> {
 
     /// Adds a deal that is open on the date.
     pub fn add(&mut self, deal: &OpenDeal<'a>) {
-        let tally = tally(deal.amount);
+        let tally = Tally::of(deal.amount);
         self.open.add(deal);
         self.stages.entry(deal.stage).or_default().add(deal);
         let age_days = self.as_of.days_since(deal.opened_on);
@@ -205,7 +208,7 @@ impl Movement {
     pub fn add(&mut self, passage: Passage) {
         match passage {
             Passage::Stayed { opening, closing } => {
-                let (opening, closing) = (tally(opening), tally(closing));
+                let (opening, closing) = (Tally::of(opening), Tally::of(closing));
                 self.opening += opening;
                 self.closing += closing;
                 let difference_e4 = closing.amount_e4 - opening.amount_e4;
@@ -221,24 +224,15 @@ impl Movement {
                 }
             }
             Passage::Came { closing } => {
-                self.created += tally(closing);
-                self.closing += tally(closing);
+                self.created += Tally::of(closing);
+                self.closing += Tally::of(closing);
             }
             Passage::Left { departure, opening } => {
-                self.opening += tally(opening);
-                self.left.add(departure, tally(opening));
+                self.opening += Tally::of(opening);
+                self.left.add(departure, Tally::of(opening));
             }
-            Passage::Passed { departure, amount } => self.in_between.add(departure, tally(amount)),
+            Passage::Passed { departure, amount } => self.in_between.add(departure, Tally::of(amount)),
         }
-    }
-}
-
-/// One deal and its amount, where that is known.
-fn tally(amount: Option<Amount>) -> Tally {
-    Tally {
-        count: 1,
-        priced_count: i64::from(amount.is_some()),
-        amount_e4: amount.map_or(0, |amount| i128::from(amount.e4())),
     }
 }
 

@@ -1,5 +1,6 @@
 //! KpiService: parse, ask the book, render. Each method has its file.
 
+mod card;
 mod pipeline;
 mod scorecard;
 
@@ -21,6 +22,13 @@ impl<J: Journal> pb::kpi_service_server::KpiService for Rpc<J> {
         request: Request<pb::GetScorecardRequest>,
     ) -> RpcResult<pb::GetScorecardResponse> {
         scorecard::get(self, request).await
+    }
+
+    async fn batch_get_scorecards(
+        &self,
+        request: Request<pb::BatchGetScorecardsRequest>,
+    ) -> RpcResult<pb::BatchGetScorecardsResponse> {
+        scorecard::batch_get(self, request).await
     }
 
     async fn list_scorecards(

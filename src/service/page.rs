@@ -3,6 +3,7 @@
 //! Lists are ordered by the bytes of ids; a token carries the last row's. What a token says is input.
 
 use super::token::{PageTokenError, Walk};
+use crate::domain::filter::GroupValue;
 use crate::domain::ids::Id;
 use crate::domain::record::{RecordKey, RecordKind, canonical};
 use crate::domain::subject::Subject;
@@ -21,6 +22,28 @@ pub fn subject_id(subject: &Subject) -> Option<&str> {
 pub fn last_id(walk: &Walk) -> Result<String, PageTokenError> {
     let id = std::str::from_utf8(&walk.last_key).ok().filter(|id| Id::<()>::try_new(id).is_ok());
     id.map(str::to_owned).ok_or(PageTokenError::Invalid)
+}
+
+/// What a token keeps of the last row of a list by a dimension.
+pub fn group_key(value: &GroupValue) -> Vec<u8> {
+    match value {
+        GroupValue::Uncredited => vec![0],
+        GroupValue::None => vec![1],
+        GroupValue::Value(value) => [&[2], value.as_bytes()].concat(),
+    }
+}
+
+/// The inverse of [`group_key`].
+pub fn last_group(walk: &Walk) -> Result<GroupValue, PageTokenError> {
+    let value = |bytes| std::str::from_utf8(bytes).ok().filter(|value| Id::<()>::try_new(value).is_ok());
+    match walk.last_key.as_slice() {
+        [0] => Ok(GroupValue::Uncredited),
+        [1] => Ok(GroupValue::None),
+        [2, bytes @ ..] => {
+            value(bytes).map(|value| GroupValue::Value(value.into())).ok_or(PageTokenError::Invalid)
+        }
+        _ => Err(PageTokenError::Invalid),
+    }
 }
 
 /// What a token keeps of the last row of a walk over records.

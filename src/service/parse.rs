@@ -19,8 +19,9 @@ mod value;
 
 pub use path::{Violation, Violations};
 pub use question::{
-    Consistency, PageRequest, PipelineQuestion, RecordQuestion, RecordsQuestion, ScorecardQuestion,
-    ScorecardsQuestion, get_pipeline, get_record, get_scorecard, list_records, list_scorecards,
+    CardQuestion, Consistency, PageRequest, PipelineQuestion, RecordQuestion, RecordsQuestion, Rows,
+    ScorecardBatch, ScorecardQuestion, ScorecardsQuestion, View, batch_get_scorecards, get_pipeline,
+    get_record, get_scorecard, list_records, list_scorecards,
 };
 pub use record::{Accepted, RECORDS_MAX, Refusal, WriteMode, record, write_records};
 pub use tenant::{

@@ -1,16 +1,15 @@
-//! GetScorecard and ListScorecards.
+//! GetScorecard, BatchGetScorecards and ListScorecards.
 
 use tonic::{Request, Response, Status};
 
-use super::render::scorecard::{self, Card};
+use super::card::Cards;
+use super::parse::Rows;
 use super::token::Walk;
-use super::{Rpc, RpcResult, as_of_or_today, failure, page, parse, scope};
+use super::{Rpc, RpcResult, failure, page, parse};
 use crate::book::Book;
 use crate::domain::calendar::Date;
-use crate::domain::premises::{Premises, RatesOn};
+use crate::domain::filter::GroupValue;
 use crate::domain::record::Settings;
-use crate::domain::subject::Subject;
-use crate::domain::window::{Comparison, Window, WindowSpec};
 use crate::journal::Journal;
 use crate::proto::channelkpi::v1 as pb;
 
@@ -20,23 +19,50 @@ pub async fn get<J: Journal>(
 ) -> RpcResult<pb::GetScorecardResponse> {
     let tenant = rpc.tenant(&request).await?;
     let request = request.into_inner();
-    let asked = parse::get_scorecard(&request).map_err(failure::violations)?;
-    rpc.make_fresh(&tenant, &asked.consistency).await?;
+    let (question, consistency) = parse::get_scorecard(&request).map_err(failure::violations)?;
+    rpc.make_fresh(&tenant, &consistency).await?;
 
-    let knowledge = asked.premises.knowledge;
+    let knowledge = question.asked.premises.knowledge;
     let answer = rpc.ask(&tenant, knowledge, move |book, settings| {
-        let windows = Windows::resolve(asked.window, asked.as_of, settings)?;
-        let card = windows.card(book, &asked.subject, &asked.premises)?;
-        let scorecard = scorecard::scorecard(&card, &asked.kpis, settings.reporting_currency);
-        let definition = windows.definition(settings, &asked.premises, &request.premises, &[card]);
-        Ok((scorecard, definition, book.revision()))
+        let answer = answer(book, settings, &question, &request.premises)?;
+        Ok((answer, book.revision()))
     });
-    let (scorecard, definition, revision) = answer.await?;
-    Ok(Response::new(pb::GetScorecardResponse {
-        scorecard: Some(scorecard),
-        definition: Some(definition),
-        revision_token: rpc.revision_token(&tenant, revision),
-    }))
+    let (pb::ScorecardAnswer { scorecard, definition }, revision) = answer.await?;
+    let revision_token = rpc.revision_token(&tenant, revision);
+    Ok(Response::new(pb::GetScorecardResponse { scorecard, definition, revision_token }))
+}
+
+pub async fn batch_get<J: Journal>(
+    rpc: &Rpc<J>,
+    request: Request<pb::BatchGetScorecardsRequest>,
+) -> RpcResult<pb::BatchGetScorecardsResponse> {
+    let tenant = rpc.tenant(&request).await?;
+    let request = request.into_inner();
+    let batch = parse::batch_get_scorecards(&request).map_err(failure::refusal)?;
+    rpc.make_fresh(&tenant, &batch.consistency).await?;
+
+    let answers = rpc.ask(&tenant, batch.knowledge, move |book, settings| {
+        let answers = batch.questions.iter().map(|asked| answer(book, settings, asked, &request.premises));
+        Ok((answers.collect::<Result<Vec<_>, Status>>()?, book.revision()))
+    });
+    let (answers, revision) = answers.await?;
+    let revision_token = rpc.revision_token(&tenant, revision);
+    Ok(Response::new(pb::BatchGetScorecardsResponse { answers, revision_token }))
+}
+
+fn answer(
+    book: &Book,
+    settings: &Settings,
+    question: &parse::ScorecardQuestion,
+    premises: &Option<pb::Premises>,
+) -> Result<pb::ScorecardAnswer, Status> {
+    let cards =
+        Cards::resolve(book, settings, &question.asked, question.asked.as_of)?.of_subject(&question.subject);
+    let card = cards.subject(&question.subject)?;
+    Ok(pb::ScorecardAnswer {
+        scorecard: Some(cards.render(&card)),
+        definition: Some(cards.definition(premises, &[card])),
+    })
 }
 
 pub async fn list<J: Journal>(
@@ -49,29 +75,21 @@ pub async fn list<J: Journal>(
     let walk = rpc.walk(&tenant, &asked.page)?;
     rpc.make_fresh(&tenant, &asked.consistency).await?;
 
-    let knowledge = asked.premises.knowledge;
+    let knowledge = asked.asked.premises.knowledge;
     let (tokens, owner) = (rpc.clone(), tenant.clone());
     let answer = rpc.ask(&tenant, knowledge, move |book, settings| {
         let kept_day = walk.as_ref().and_then(|walk| walk.as_of);
-        let windows = Windows::resolve(asked.window, asked.as_of.or(kept_day), settings)?;
-        let after = walk.as_ref().map(page::last_id).transpose().map_err(failure::page_token)?;
-        // One more than the page holds: whether there is a next page is known without asking again.
-        let count = asked.page.size + 1;
-        let mut subjects =
-            book.subjects(asked.subject_kind, asked.include_sub_partners, after.as_deref(), count);
-        let goes_on = subjects.len() > asked.page.size;
-        subjects.truncate(asked.page.size);
-        let cards = subjects.iter().map(|subject| windows.card(book, subject, &asked.premises));
-        let cards: Vec<Card> = cards.collect::<Result<_, _>>()?;
-        let next = subjects.last().filter(|_| goes_on).map(|last| Walk {
+        let as_of = asked.asked.as_of.or(kept_day);
+        let Page { scorecards, definition, as_of, last_key } =
+            rows(book, settings, &asked, as_of, walk.as_ref(), &request.premises)?;
+        let next = last_key.map(|last_key| Walk {
             first_revision: walk.as_ref().map_or(book.revision(), |walk| walk.first_revision),
-            as_of: Some(windows.now.as_of),
-            last_key: page::subject_id(last).unwrap_or_default().as_bytes().to_vec(),
+            as_of: Some(as_of),
+            last_key,
         });
-        let currency = settings.reporting_currency;
         Ok(pb::ListScorecardsResponse {
-            scorecards: cards.iter().map(|card| scorecard::scorecard(card, &asked.kpis, currency)).collect(),
-            definition: Some(windows.definition(settings, &asked.premises, &request.premises, &cards)),
+            scorecards,
+            definition: Some(definition),
             next_page_token: tokens.page_token(&owner, &asked.page, next),
             revision_token: tokens.revision_token(&owner, book.revision()),
             revision_changed: walk.is_some_and(|walk| walk.first_revision != book.revision()),
@@ -80,41 +98,59 @@ pub async fn list<J: Journal>(
     answer.await.map(Response::new)
 }
 
-/// The window of a question and the one that it is compared with.
-struct Windows {
-    now: Window,
-    before: Option<Window>,
+/// One page of a list.
+struct Page {
+    scorecards: Vec<pb::Scorecard>,
+    definition: pb::Definition,
+    as_of: Date,
+    /// The sort key of the last row. None: the list ends here.
+    last_key: Option<Vec<u8>>,
 }
 
-// === impl Windows ===
-
-impl Windows {
-    fn resolve(spec: WindowSpec, as_of: Option<Date>, settings: &Settings) -> Result<Self, Status> {
-        let as_of = as_of_or_today(as_of, settings);
-        let now = spec.resolve(as_of, &settings.period_starts()).ok_or_else(|| failure::window(as_of))?;
-        Ok(Self { now, before: now.compared(Comparison::Previous) })
+fn rows(
+    book: &Book,
+    settings: &Settings,
+    asked: &parse::ScorecardsQuestion,
+    as_of: Option<Date>,
+    walk: Option<&Walk>,
+    premises: &Option<pb::Premises>,
+) -> Result<Page, Status> {
+    let size = asked.page.size;
+    let mut cards = Cards::resolve(book, settings, &asked.asked, as_of)?;
+    if let Rows::Subjects { kind, include_sub_partners } = &asked.rows {
+        cards = cards.of_kind(*kind, *include_sub_partners);
     }
-
-    /// Of the question's window, and so of its comparison too.
-    fn rates(&self, premises: &Premises) -> RatesOn {
-        premises.exchange.rates_in(&self.now)
-    }
-
-    fn card<'a>(&self, book: &'a Book, subject: &Subject, premises: &Premises) -> Result<Card<'a>, Status> {
-        let scope = scope(book, subject, premises)?;
-        let fold = |window: &Window| book.fold(&scope, window.counted(), self.rates(premises));
-        let (subject, name) = book.identify(subject);
-        Ok(Card { subject, name, now: fold(&self.now), before: self.before.as_ref().map(fold) })
-    }
-
-    fn definition(
-        &self,
-        settings: &Settings,
-        premises: &Premises,
-        asked: &Option<pb::Premises>,
-        cards: &[Card<'_>],
-    ) -> pb::Definition {
-        let rates = self.rates(premises);
-        scorecard::definition(&self.now, self.before.as_ref(), rates, asked, settings, cards)
-    }
+    let (told, last_key) = match &asked.rows {
+        Rows::Subjects { kind, include_sub_partners } => {
+            let after = walk.map(page::last_id).transpose().map_err(failure::page_token)?;
+            // One more than the page holds: whether there is a next page is known without asking again.
+            let mut subjects = book.subjects(*kind, *include_sub_partners, after.as_deref(), size + 1);
+            let goes_on = subjects.len() > size;
+            subjects.truncate(size);
+            let told =
+                subjects.iter().map(|subject| cards.subject(subject)).collect::<Result<Vec<_>, _>>()?;
+            let last = subjects.last().filter(|_| goes_on).and_then(page::subject_id);
+            (told, last.map(|id| id.as_bytes().to_vec()))
+        }
+        Rows::Groups { subject, dimension } => {
+            let after = walk.map(page::last_group).transpose().map_err(failure::page_token)?;
+            let values = cards.group_values(subject, dimension)?;
+            let is_after = |value: &&GroupValue| after.as_ref().is_none_or(|after| *value > after);
+            let mut values: Vec<&GroupValue> = values.iter().filter(is_after).take(size + 1).collect();
+            let goes_on = values.len() > size;
+            values.truncate(size);
+            let told = values
+                .iter()
+                .filter_map(|value| cards.group(subject, dimension, value).transpose())
+                .collect::<Result<Vec<_>, _>>()?;
+            let last = values.last().filter(|_| goes_on).map(|value| page::group_key(value));
+            (told, last)
+        }
+    };
+    Ok(Page {
+        scorecards: told.iter().map(|card| cards.render(card)).collect(),
+        definition: cards.definition(premises, &told),
+        as_of: cards.as_of(),
+        last_key,
+    })
 }

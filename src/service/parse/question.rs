@@ -2,43 +2,77 @@
 
 use super::path::{Path, Violations, collect};
 use super::premises::premises;
+use super::record::Refusal;
 use super::value::{self, each, known, optional, required, within};
 use crate::domain::calendar::Date;
-use crate::domain::premises::Premises;
+use crate::domain::filter::Dimension;
+use crate::domain::ids::Term;
+use crate::domain::premises::{Knowledge, Premises};
 use crate::domain::record::{RecordKey, RecordKind};
 use crate::domain::subject::{Subject, SubjectKind};
-use crate::domain::window::{PeriodPlace, PeriodUnit, WindowSpec};
+use crate::domain::window::{Comparison, PeriodPlace, PeriodUnit, WindowSpec};
 use crate::kpi::Kpi;
 use crate::proto::channelkpi::v1 as pb;
 use crate::service::token;
 
-/// GetScorecard's.
+/// GetScorecard's, and one of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScorecardQuestion {
     pub subject: Subject,
+    pub asked: CardQuestion,
+}
+
+/// What is asked of a subject or a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CardQuestion {
     pub window: WindowSpec,
-    /// Absent: today in the tenant's zone.
+    /// Absent: today in the tenant's zone, or the day of the walk's first page.
     pub as_of: Option<Date>,
+    pub comparison: Comparison,
     /// At least one, each once.
     pub kpis: Vec<Kpi>,
+    pub view: View,
     pub premises: Premises,
+}
+
+/// How much of each KPI is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum View {
+    Basic,
+    Full,
+}
+
+/// BatchGetScorecards'.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScorecardBatch {
+    /// At least one; of all the premises and view are the same.
+    pub questions: Vec<ScorecardQuestion>,
+    pub knowledge: Knowledge,
     pub consistency: Consistency,
 }
 
 /// ListScorecards'.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScorecardsQuestion {
-    pub subject_kind: SubjectKind,
-    /// Never with another kind than partners.
-    pub include_sub_partners: bool,
-    pub window: WindowSpec,
-    /// Absent: today in the tenant's zone, or the day of the walk's first page.
-    pub as_of: Option<Date>,
-    /// At least one, each once.
-    pub kpis: Vec<Kpi>,
+    pub rows: Rows,
+    pub asked: CardQuestion,
     pub page: PageRequest,
-    pub premises: Premises,
     pub consistency: Consistency,
+}
+
+/// What a list has a row of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rows {
+    Subjects {
+        kind: SubjectKind,
+        /// Never with another kind than partners.
+        include_sub_partners: bool,
+    },
+    Groups {
+        /// Whose.
+        subject: Subject,
+        dimension: Dimension,
+    },
 }
 
 /// GetPipeline's.
@@ -104,24 +138,79 @@ impl PageRequest {
     pub const SIZE_MAX: usize = 1_000;
 }
 
-pub fn get_scorecard(request: &pb::GetScorecardRequest) -> Result<ScorecardQuestion, Violations> {
-    let pb::GetScorecardRequest { subject, window, as_of, kpis, consistency, premises: asked } = request;
+/// The most questions of a batch.
+pub const QUESTIONS_MAX: usize = 1_000;
+
+pub fn get_scorecard(
+    request: &pb::GetScorecardRequest,
+) -> Result<(ScorecardQuestion, Consistency), Violations> {
+    let pb::GetScorecardRequest {
+        subject,
+        window,
+        as_of,
+        kpis,
+        consistency,
+        premises: asked,
+        comparison: compared,
+        view: amount,
+    } = request;
     collect(Violations::KEPT_MAX, |at| {
         let subject = value::subject_or_tenant(at.field("subject"), subject);
         let window = required(at.field("window"), window, window_spec);
         let as_of = optional(at.field("as_of"), as_of, value::date);
         let kpis = asked_kpis(at.field("kpis"), kpis);
         let premises = premises(at.field("premises"), asked);
+        let comparison = comparison(at.field("comparison"), compared);
+        let view = view(at.field("view"), *amount);
         let consistency = asked_consistency(at.field("consistency"), consistency);
-        Some(ScorecardQuestion {
-            subject: subject?,
+        let asked = CardQuestion {
             window: window?,
             as_of,
+            comparison: comparison?,
             kpis: kpis?,
+            view: view?,
             premises: premises?,
-            consistency: consistency?,
-        })
+        };
+        Some((ScorecardQuestion { subject: subject?, asked }, consistency?))
     })
+}
+
+pub fn batch_get_scorecards(request: &pb::BatchGetScorecardsRequest) -> Result<ScorecardBatch, Refusal> {
+    let pb::BatchGetScorecardsRequest { questions, premises: asked, view: amount, consistency } = request;
+    if questions.len() > QUESTIONS_MAX {
+        return Err(Refusal::TooManyItems {
+            field: "questions",
+            given: questions.len(),
+            allowed: QUESTIONS_MAX,
+        });
+    }
+    let parsed = collect(Violations::KEPT_MAX, |at| {
+        let premises = premises(at.field("premises"), asked);
+        let view = view(at.field("view"), *amount);
+        let questions_at = at.field("questions");
+        if questions.is_empty() {
+            questions_at.refuse::<()>("is empty: ask at least one question");
+        }
+        let question = |at: Path<'_>, question: &pb::ScorecardQuestion| {
+            let pb::ScorecardQuestion { subject, window, as_of, kpis, comparison: compared } = question;
+            let subject = value::subject_or_tenant(at.field("subject"), subject);
+            let window = required(at.field("window"), window, window_spec);
+            let as_of = optional(at.field("as_of"), as_of, value::date);
+            let kpis = asked_kpis(at.field("kpis"), kpis);
+            let comparison = comparison(at.field("comparison"), compared);
+            Some((subject?, window?, as_of, kpis?, comparison?))
+        };
+        let questions = each(questions_at, questions, question);
+        let consistency = asked_consistency(at.field("consistency"), consistency);
+        let (premises, view) = (premises?, view?);
+        let with_premises = |(subject, window, as_of, kpis, comparison)| ScorecardQuestion {
+            subject,
+            asked: CardQuestion { window, as_of, comparison, kpis, view, premises: premises.clone() },
+        };
+        let questions = questions?.into_iter().map(with_premises).collect();
+        Some(ScorecardBatch { questions, knowledge: premises.knowledge, consistency: consistency? })
+    });
+    parsed.map_err(Refusal::Violations)
 }
 
 pub fn list_scorecards(request: &pb::ListScorecardsRequest) -> Result<ScorecardsQuestion, Violations> {
@@ -135,6 +224,10 @@ pub fn list_scorecards(request: &pb::ListScorecardsRequest) -> Result<Scorecards
         page_token,
         consistency,
         premises: asked,
+        comparison: compared,
+        view: amount,
+        grouping,
+        subject,
     } = request;
     let arguments_hash = token::arguments_hash(
         "ListScorecards",
@@ -146,24 +239,50 @@ pub fn list_scorecards(request: &pb::ListScorecardsRequest) -> Result<Scorecards
         },
     );
     collect(Violations::KEPT_MAX, |at| {
-        let subject_kind = subject_kind(at.field("subject_kind"), *kind);
-        if *include_sub_partners && subject_kind.is_some_and(|kind| kind != SubjectKind::Partner) {
-            at.field("include_sub_partners").refuse::<()>("is set, but only partners have sub-partners");
-        }
+        let rows = match grouping {
+            Some(grouping) => {
+                if *kind != 0 {
+                    at.field("subject_kind").refuse::<()>("is set beside grouping: set one of them");
+                }
+                if *include_sub_partners {
+                    at.field("include_sub_partners")
+                        .refuse::<()>("is set beside grouping: set it in subject");
+                }
+                let subject = value::subject_or_tenant(at.field("subject"), subject);
+                let dimension = dimension(at.field("grouping"), grouping);
+                subject.zip(dimension).map(|(subject, dimension)| Rows::Groups { subject, dimension })
+            }
+            None => {
+                if subject.is_some() {
+                    at.field("subject").refuse::<()>("is set without grouping: a kind has all its subjects");
+                }
+                let kind = subject_kind(at.field("subject_kind"), *kind);
+                if *include_sub_partners && kind.is_some_and(|kind| kind != SubjectKind::Partner) {
+                    at.field("include_sub_partners")
+                        .refuse::<()>("is set, but only partners have sub-partners");
+                }
+                kind.map(|kind| Rows::Subjects { kind, include_sub_partners: *include_sub_partners })
+            }
+        };
         let window = required(at.field("window"), window, window_spec);
         let as_of = optional(at.field("as_of"), as_of, value::date);
         let kpis = asked_kpis(at.field("kpis"), kpis);
         let page_size = asked_page_size(at.field("page_size"), *page_size);
         let premises = premises(at.field("premises"), asked);
+        let comparison = comparison(at.field("comparison"), compared);
+        let view = view(at.field("view"), *amount);
         let consistency = asked_consistency(at.field("consistency"), consistency);
         Some(ScorecardsQuestion {
-            subject_kind: subject_kind?,
-            include_sub_partners: *include_sub_partners,
-            window: window?,
-            as_of,
-            kpis: kpis?,
+            rows: rows?,
+            asked: CardQuestion {
+                window: window?,
+                as_of,
+                comparison: comparison?,
+                kpis: kpis?,
+                view: view?,
+                premises: premises?,
+            },
             page: PageRequest { size: page_size?, token: sent_token(page_token), arguments_hash },
-            premises: premises?,
             consistency: consistency?,
         })
     })
@@ -271,6 +390,58 @@ fn period(at: Path<'_>, number: i32) -> Option<WindowSpec> {
     Some(WindowSpec::Period(unit, place))
 }
 
+/// With which window another is compared; with the one before where nothing is asked for.
+pub(super) fn comparison(at: Path<'_>, sent: &Option<pb::Comparison>) -> Option<Comparison> {
+    use pb::comparison::Comparison as Wire;
+    let comparison = sent.as_ref().and_then(|pb::Comparison { comparison }| comparison.as_ref());
+    match comparison {
+        None => Some(Comparison::Previous),
+        Some(Wire::Previous(set)) => {
+            value::set_to_true(at.field("previous"), *set).map(|()| Comparison::Previous)
+        }
+        Some(Wire::YearBefore(set)) => {
+            value::set_to_true(at.field("year_before"), *set).map(|()| Comparison::YearBefore)
+        }
+        Some(Wire::Dates(dates)) => {
+            let pb::DateRange { start_on, end_on } = dates;
+            value::dates(at.field("dates"), start_on, end_on).map(Comparison::Dates)
+        }
+    }
+}
+
+fn view(at: Path<'_>, number: i32) -> Option<View> {
+    match known(at, number)? {
+        pb::View::Unspecified | pb::View::Basic => Some(View::Basic),
+        pb::View::Full => Some(View::Full),
+    }
+}
+
+fn dimension(at: Path<'_>, grouping: &pb::Grouping) -> Option<Dimension> {
+    use pb::Dimension as Wire;
+    let pb::Grouping { dimension, label_key } = grouping;
+    let key_at = at.field("label_key");
+    let key = || key_at.check(Term::try_new(label_key));
+    let dimension = match known(at.field("dimension"), *dimension)? {
+        Wire::Unspecified => return at.field("dimension").refuse("is unspecified: name a dimension"),
+        Wire::DealLabel => return key().map(Dimension::DealLabel),
+        Wire::PartnerLabel => return key().map(Dimension::PartnerLabel),
+        Wire::PartnerType => Dimension::PartnerType,
+        Wire::Tier => Dimension::Tier,
+        Wire::Region => Dimension::Region,
+        Wire::Product => Dimension::Product,
+        Wire::MarketingChannel => Dimension::Channel,
+        Wire::Media => Dimension::Media,
+        Wire::Employee => Dimension::Employee,
+        Wire::Unit => Dimension::Unit,
+        Wire::Partner => Dimension::Partner,
+        Wire::Credit => Dimension::Credit,
+    };
+    if !label_key.is_empty() {
+        return key_at.refuse("is set, but only dimensions of labels have a key");
+    }
+    Some(dimension)
+}
+
 fn asked_kpis(at: Path<'_>, sent: &[i32]) -> Option<Vec<Kpi>> {
     if sent.is_empty() {
         return Some(Kpi::ALL.to_vec());
@@ -280,6 +451,10 @@ fn asked_kpis(at: Path<'_>, sent: &[i32]) -> Option<Vec<Kpi>> {
         pb::Kpi::Unspecified => at.refuse("is unspecified: name a KPI"),
         pb::Kpi::AverageDealSize => Some(Kpi::AverageDealSize),
         pb::Kpi::DealCount => Some(Kpi::DealCount),
+        pb::Kpi::OpportunityPipeline => Some(Kpi::OpportunityPipeline),
+        pb::Kpi::CloseRate => Some(Kpi::CloseRate),
+        pb::Kpi::DealVelocity => Some(Kpi::DealVelocity),
+        pb::Kpi::ValueScore => Some(Kpi::ValueScore),
         pb::Kpi::DealSuccess => Some(Kpi::DealSuccess),
     })
 }

@@ -12,9 +12,12 @@ use prost_types::Timestamp;
 use super::*;
 use crate::domain::arbitrary;
 use crate::domain::calendar::{Date, DateRange, Instant};
-use crate::domain::record::{Expiry, Record, RecordKey, RecordKind, State, Version};
+use crate::domain::filter::{CreditFilter, Dimension, Filter};
+use crate::domain::ids::Term;
+use crate::domain::premises::{ExchangePolicy, Knowledge, Premises, Roles};
+use crate::domain::record::{Expiry, Media, Record, RecordKey, RecordKind, Role, State, Version};
 use crate::domain::subject::{Subject, SubjectKind};
-use crate::domain::window::{PeriodPlace, PeriodUnit, WindowSpec};
+use crate::domain::window::{Comparison, PeriodPlace, PeriodUnit, WindowSpec};
 use crate::kpi::Kpi;
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::proto::channelkpi::v1 as pb;
@@ -920,11 +923,18 @@ fn scorecards() {
         ],
     );
 
-    let parsed = get_scorecard(&good).unwrap();
-    assert_eq!((parsed.subject, parsed.window), (Subject::Tenant, WindowSpec::LastDays(15)));
+    let (ScorecardQuestion { subject, asked }, consistency) = get_scorecard(&good).unwrap();
+    assert_eq!((subject, asked.window), (Subject::Tenant, WindowSpec::LastDays(15)));
     assert_eq!(
-        (parsed.as_of, parsed.kpis, parsed.consistency),
-        (None, Kpi::ALL.to_vec(), Consistency::MinimizeLatency)
+        (asked.as_of, asked.kpis, asked.comparison, asked.view, asked.premises, consistency),
+        (
+            None,
+            Kpi::ALL.to_vec(),
+            Comparison::Previous,
+            View::Basic,
+            Premises::default(),
+            Consistency::MinimizeLatency
+        )
     );
     let asked = pb::GetScorecardRequest {
         window: given(on(2024, 3, 1), on(2024, 4, 1)),
@@ -932,12 +942,12 @@ fn scorecards() {
         consistency: demand(pb::consistency::Requirement::AtLeastAsFresh("token".into())),
         ..good
     };
-    let parsed = get_scorecard(&asked).unwrap();
+    let (ScorecardQuestion { asked: parsed, .. }, consistency) = get_scorecard(&asked).unwrap();
     let march =
         DateRange { from: Date::from_ymd(2024, 3, 1).unwrap(), to: Date::from_ymd(2024, 4, 1).unwrap() };
     assert_eq!(parsed.window, WindowSpec::Dates(march));
     assert_eq!(parsed.kpis, [Kpi::DealSuccess, Kpi::AverageDealSize], "as asked for");
-    assert_eq!(parsed.consistency, Consistency::AtLeastAsFresh("token".into()));
+    assert_eq!(consistency, Consistency::AtLeastAsFresh("token".into()));
 }
 
 #[test]
@@ -945,7 +955,9 @@ fn every_period_is_its_own() {
     let mut seen = Vec::new();
     for number in 1..=18 {
         let request = pb::GetScorecardRequest { window: in_period(number), ..Default::default() };
-        let WindowSpec::Period(unit, place) = get_scorecard(&request).unwrap().window else { panic!() };
+        let WindowSpec::Period(unit, place) = get_scorecard(&request).unwrap().0.asked.window else {
+            panic!()
+        };
         let name = pb::Period::try_from(number).unwrap().as_str_name();
         let is = |part| name.contains(part);
         assert_eq!(place == PeriodPlace::This, is("_THIS_"), "{name}");
@@ -982,8 +994,57 @@ fn lists() {
             (|r| r.window = None, &[("window", "is missing")]),
             (|r| r.page_size = -1, &[("page_size", "is -1, must be at least 0")]),
             (|r| r.kpis = vec![2, 2], &[("kpis[1]", "comes a second time")]),
+            (
+                |r| r.subject = Some(pb::Subject::default()),
+                &[("subject", "is set without grouping: a kind has all its subjects")],
+            ),
+            (
+                |r| (r.grouping, r.include_sub_partners) = (by(pb::Dimension::Region, ""), true),
+                &[
+                    ("subject_kind", "is set beside grouping: set one of them"),
+                    ("include_sub_partners", "is set beside grouping: set it in subject"),
+                ],
+            ),
+            (
+                |r| (r.grouping, r.subject_kind) = (by(pb::Dimension::Region, "segment"), 0),
+                &[("grouping.label_key", "is set, but only dimensions of labels have a key")],
+            ),
+            (
+                |r| (r.grouping, r.subject_kind) = (by(pb::Dimension::DealLabel, ""), 0),
+                &[("grouping.label_key", "is empty")],
+            ),
+            (
+                |r| (r.grouping, r.subject_kind) = (by(pb::Dimension::Unspecified, ""), 0),
+                &[("grouping.dimension", "is unspecified: name a dimension")],
+            ),
+            (|r| r.view = 9, &[("view", "is 9, which this server doesn't know")]),
+            (
+                |r| r.comparison = compared(pb::comparison::Comparison::YearBefore(false)),
+                &[("comparison.year_before", "is false, must be true where it is set")],
+            ),
+            (
+                |r| {
+                    let dates = pb::DateRange { start_on: on(2024, 3, 2), end_on: on(2024, 3, 2) };
+                    r.comparison = compared(pb::comparison::Comparison::Dates(dates));
+                },
+                &[(
+                    "comparison.dates.end_on",
+                    "is 2024-03-02, must be later than start_on, which is 2024-03-02",
+                )],
+            ),
         ],
     );
+    let grouped = pb::ListScorecardsRequest {
+        subject_kind: 0,
+        grouping: by(pb::Dimension::PartnerLabel, "segment"),
+        view: pb::View::Full.into(),
+        comparison: compared(pb::comparison::Comparison::YearBefore(true)),
+        ..good.clone()
+    };
+    let parsed = list_scorecards(&grouped).unwrap();
+    let dimension = Dimension::PartnerLabel(Term::try_new("segment").unwrap());
+    assert_eq!(parsed.rows, Rows::Groups { subject: Subject::Tenant, dimension });
+    assert_eq!((parsed.asked.view, parsed.asked.comparison), (View::Full, Comparison::YearBefore));
     let records = pb::ListRecordsRequest { record_kind: 5, ..Default::default() };
     refuse_each(
         &records,
@@ -995,11 +1056,160 @@ fn lists() {
         ],
     );
     assert_eq!(list_records(&records).unwrap().kind, RecordKind::Deal);
-    assert_eq!(list_scorecards(&good).unwrap().subject_kind, SubjectKind::Partner);
+    let partners = Rows::Subjects { kind: SubjectKind::Partner, include_sub_partners: false };
+    assert_eq!(list_scorecards(&good).unwrap().rows, partners);
     for (page_size, expected) in [(0, 50), (1, 1), (1_000, 1_000), (1_001, 1_000), (i32::MAX, 1_000)] {
         let request = pb::ListRecordsRequest { page_size, ..records.clone() };
         assert_eq!(list_records(&request).unwrap().page.size, expected);
     }
+}
+
+fn by(dimension: pb::Dimension, label_key: &str) -> Option<pb::Grouping> {
+    Some(pb::Grouping { dimension: dimension.into(), label_key: label_key.into() })
+}
+
+fn compared(comparison: pb::comparison::Comparison) -> Option<pb::Comparison> {
+    Some(pb::Comparison { comparison: Some(comparison) })
+}
+
+#[test]
+fn batches() {
+    let question = pb::ScorecardQuestion { window: last_days(15), ..Default::default() };
+    let good = pb::BatchGetScorecardsRequest { questions: vec![question.clone()], ..Default::default() };
+    let refused = |request: &pb::BatchGetScorecardsRequest| match batch_get_scorecards(request) {
+        Ok(parsed) => Ok(parsed),
+        Err(Refusal::Violations(violations)) => Err(violations),
+        Err(other) => panic!("{other:?}"),
+    };
+    refuse_each(
+        &good,
+        |request| found(refused(request)),
+        &[
+            (|_| {}, &[]),
+            (|r| r.questions.clear(), &[("questions", "is empty: ask at least one question")]),
+            (
+                |r| {
+                    let wrong = pb::ScorecardQuestion { kpis: vec![77], ..Default::default() };
+                    r.questions.push(wrong);
+                },
+                &[
+                    ("questions[1].window", "is missing"),
+                    ("questions[1].kpis[0]", "is 77, which this server doesn't know"),
+                ],
+            ),
+        ],
+    );
+    let many = pb::BatchGetScorecardsRequest { questions: vec![question; 1_001], ..good };
+    let expected = Refusal::TooManyItems { field: "questions", given: 1_001, allowed: 1_000 };
+    assert_eq!(batch_get_scorecards(&many), Err(expected));
+}
+
+#[test]
+fn premises_and_filters() {
+    fn terms(values: &[&str], include_none: bool) -> Option<pb::Terms> {
+        Some(pb::Terms { values: values.iter().map(|&value| value.into()).collect(), include_none })
+    }
+    fn set(request: &mut pb::GetPipelineRequest, premises: pb::Premises) {
+        request.premises = Some(premises);
+    }
+    fn filter(request: &mut pb::GetPipelineRequest, filter: pb::Filter) {
+        set(request, pb::Premises { filter: Some(filter), ..Default::default() });
+    }
+    let good = pb::GetPipelineRequest::default();
+    refuse_each(
+        &good,
+        |request| found(get_pipeline(request)),
+        &[
+            (|r| set(r, pb::Premises::default()), &[]),
+            (|r| filter(r, pb::Filter::default()), &[]),
+            (
+                |r| set(r, pb::Premises { credit_roles: vec![1, 1, 0, 9], ..Default::default() }),
+                &[
+                    ("premises.credit_roles[1]", "comes a second time"),
+                    ("premises.credit_roles[2]", "is unspecified: name a role"),
+                    ("premises.credit_roles[3]", "is 9, which this server doesn't know"),
+                ],
+            ),
+            (
+                |r| {
+                    let exchange = pb::Exchange { policy: 3, fixed_on: None };
+                    set(r, pb::Premises { exchange: Some(exchange), ..Default::default() });
+                },
+                &[("premises.exchange.fixed_on", "is missing")],
+            ),
+            (
+                |r| {
+                    let exchange = pb::Exchange { policy: 2, fixed_on: on(2024, 1, 1) };
+                    set(r, pb::Premises { exchange: Some(exchange), ..Default::default() });
+                },
+                &[("premises.exchange.fixed_on", "is set, but only EXCHANGE_POLICY_FIXED has a date")],
+            ),
+            (
+                |r| set(r, pb::Premises { known_at: at(-1), ..Default::default() }),
+                &[(
+                    "premises.known_at",
+                    "is 1969-12-31T23:59:59Z, must be 1970-01-01T00:00:00Z to 2199-12-31T23:59:59Z",
+                )],
+            ),
+            (
+                |r| filter(r, pb::Filter { regions: terms(&[], false), ..Default::default() }),
+                &[(
+                    "premises.filter.regions",
+                    "asks for nothing: name a value, set include_none, or leave it unset",
+                )],
+            ),
+            (
+                |r| filter(r, pb::Filter { tiers: terms(&["a", "", "a"], false), ..Default::default() }),
+                &[
+                    ("premises.filter.tiers.values[2]", "comes a second time"),
+                    ("premises.filter.tiers.values[1]", "is empty"),
+                ],
+            ),
+            (
+                |r| {
+                    let label = |key: &str| pb::LabelTerms { key: key.into(), terms: terms(&["x"], false) };
+                    filter(r, pb::Filter { deal_labels: vec![label("a"), label("a")], ..Default::default() });
+                },
+                &[("premises.filter.deal_labels[1].key", "comes a second time")],
+            ),
+            (
+                |r| {
+                    let media = pb::MediaTerms { values: vec![0], include_none: false };
+                    filter(r, pb::Filter { media: Some(media), ..Default::default() });
+                },
+                &[("premises.filter.media.values[0]", "is unspecified: name a medium, or set include_none")],
+            ),
+        ],
+    );
+
+    let asked = pb::Premises {
+        filter: Some(pb::Filter {
+            regions: terms(&["north"], true),
+            media: Some(pb::MediaTerms { values: vec![1], include_none: true }),
+            partner_labels: vec![pb::LabelTerms { key: "k".into(), terms: terms(&["v"], false) }],
+            credit: pb::CreditFilter::Direct.into(),
+            ..Default::default()
+        }),
+        credit_roles: vec![3, 1],
+        exchange: Some(pb::Exchange { policy: 3, fixed_on: on(2024, 1, 1) }),
+        known_at: at(NOW_S),
+        received_by: None,
+    };
+    let term = |text| Term::try_new(text).unwrap();
+    let expected = Premises {
+        filter: Filter {
+            regions: vec![None, Some(term("north"))],
+            media: vec![None, Some(Media::Paid)],
+            partner_labels: BTreeMap::from([(term("k"), vec![Some(term("v"))])]),
+            credit: Some(CreditFilter::Direct),
+            ..Filter::default()
+        },
+        roles: Roles::of(&[Role::Sourced, Role::Fulfilled]),
+        exchange: ExchangePolicy::Fixed(Date::from_ymd(2024, 1, 1).unwrap()),
+        knowledge: Knowledge { known_at: Some(now()), received_by: None },
+    };
+    let request = pb::GetPipelineRequest { premises: Some(asked), ..good };
+    assert_eq!(get_pipeline(&request).unwrap().premises, expected);
 }
 
 #[test]

@@ -1,45 +1,87 @@
-//! Scorecards, as the wire has them. The one place where figures are rounded: for display, beside the
-//! exact ratio.
+//! Scorecards, as the wire has them.
 
+use super::figure::{Compared, Figures, interval};
 use super::{premises, value};
-use crate::book::Fold;
 use crate::domain::amount::Currency;
-use crate::domain::calendar::TIME_ZONE_RULES_VERSION;
+use crate::domain::calendar::{Date, TIME_ZONE_RULES_VERSION};
+use crate::domain::filter::{Dimension, GroupValue};
 use crate::domain::premises::RatesOn;
 use crate::domain::record::Settings;
 use crate::domain::subject::Subject;
 use crate::domain::window::Window;
-use crate::kpi::figure::{Absent, Direction, Figure, Quantity, Ratio, Trend, change};
+use crate::kpi::distribution::WonDeals;
+use crate::kpi::figure::{Absent, Direction, Figure, Quantity, Ratio};
 use crate::kpi::measures::Measures;
-use crate::kpi::{Kpi, average_deal_size, deal_count, deal_success};
+use crate::kpi::peers::{Peer, PeerGroup, direction};
+use crate::kpi::pipeline::Worth;
+use crate::kpi::standing::Standing;
+use crate::kpi::{Kpi, average_deal_size, close_rate, deal_count, deal_success, deal_velocity, value_score};
 use crate::proto::channelkpi::v1 as pb;
-use crate::proto::google::r#type::Money;
 
-/// What the figures of one subject are told from.
+/// What the figures of one subject or group are told from.
 pub struct Card<'a> {
-    pub subject: Subject,
+    pub whose: Whose,
     pub name: Option<&'a str>,
-    pub now: Fold,
-    /// Of the comparison window, where there is one.
-    pub before: Option<Fold>,
+    pub now: Stand<'a>,
+    /// In the comparison window, where there is one.
+    pub before: Option<Stand<'a>>,
+    /// In the full view.
+    pub more: Option<More<'a>>,
+    /// Where the value score is asked for.
+    pub value: Option<ValueGround>,
+    pub oldest_rate_on: Option<Date>,
+}
+
+pub enum Whose {
+    Subject(Subject),
+    Group(Dimension, GroupValue),
+}
+
+/// How one stands in a window.
+pub struct Stand<'a> {
+    pub standing: Standing,
+    /// The open deals, where they are asked for.
+    pub open: Worth,
+    /// Itself among its peers. None: it isn't its own peer, or peers aren't asked for.
+    pub peer: Option<(&'a Peer, &'a PeerGroup)>,
+}
+
+/// What the full view tells beside.
+pub struct More<'a> {
+    pub won: WonDeals<'a>,
+    /// In the same window a year before. None where it would begin before 1970.
+    pub close_rate_year_before: Option<Figure>,
+    /// The partner's region and its rate.
+    pub region: Option<(String, Figure)>,
+}
+
+/// What the value score is told from, beside the peers.
+pub struct ValueGround {
+    /// The whole tenant's measures.
+    pub tenant: Measures,
+    /// The won amounts of the four comparison windows before. None where one would begin before 1970.
+    pub past_won_amounts_e4: Option<Vec<i128>>,
+    /// The subject's measures in the window, under the filter that peers have.
+    pub own: Measures,
 }
 
 pub fn scorecard(card: &Card<'_>, kpis: &[Kpi], currency: Currency) -> pb::Scorecard {
-    let figures = Figures {
-        now: &card.now.measures,
-        before: card.before.as_ref().map(|fold| &fold.measures),
-        currency,
-    };
-    let mut scorecard = pb::Scorecard {
-        subject: Some(value::subject(&card.subject)),
-        name: card.name.unwrap_or_default().to_owned(),
-        ..pb::Scorecard::default()
-    };
+    let teller = Teller { card, figures: Figures { currency } };
+    let mut scorecard =
+        pb::Scorecard { name: card.name.unwrap_or_default().to_owned(), ..pb::Scorecard::default() };
+    match &card.whose {
+        Whose::Subject(subject) => scorecard.subject = Some(value::subject(subject)),
+        Whose::Group(dimension, group) => scorecard.group = Some(wire_group(dimension, group)),
+    }
     for kpi in kpis {
         match kpi {
-            Kpi::AverageDealSize => scorecard.average_deal_size = Some(figures.average_deal_size()),
-            Kpi::DealCount => scorecard.deal_count = Some(figures.deal_count()),
-            Kpi::DealSuccess => scorecard.deal_success = Some(figures.deal_success()),
+            Kpi::AverageDealSize => scorecard.average_deal_size = Some(teller.average_deal_size()),
+            Kpi::DealCount => scorecard.deal_count = Some(teller.deal_count()),
+            Kpi::OpportunityPipeline => scorecard.opportunity_pipeline = Some(teller.pipeline()),
+            Kpi::CloseRate => scorecard.close_rate = Some(teller.close_rate()),
+            Kpi::DealVelocity => scorecard.deal_velocity = Some(teller.deal_velocity()),
+            Kpi::ValueScore => scorecard.value_score = Some(teller.value_score()),
+            Kpi::DealSuccess => scorecard.deal_success = Some(teller.deal_success()),
         }
     }
     scorecard
@@ -51,9 +93,8 @@ pub fn definition(
     rates: RatesOn,
     asked: &Option<pb::Premises>,
     settings: &Settings,
-    cards: &[Card<'_>],
+    oldest_rate_on: Option<Date>,
 ) -> pb::Definition {
-    let folds = cards.iter().flat_map(|card| [Some(&card.now), card.before.as_ref()]).flatten();
     pb::Definition {
         window: Some(value::dates(window.dates)),
         partial: window.is_partial(),
@@ -63,122 +104,227 @@ pub fn definition(
         reporting_currency_code: settings.reporting_currency.code().to_owned(),
         premises: Some(premises::premises(asked)),
         rates_on: rates.day().map(value::date),
-        oldest_rate_on: folds.filter_map(|fold| fold.oldest_rate_on).min().map(value::date),
+        oldest_rate_on: oldest_rate_on.map(value::date),
         time_zone: settings.zone.name().to_owned(),
         time_zone_rules_version: TIME_ZONE_RULES_VERSION.to_owned(),
     }
 }
 
-/// The measures from which one subject's KPIs are told.
-struct Figures<'a> {
-    now: &'a Measures,
-    before: Option<&'a Measures>,
-    currency: Currency,
+/// Tells the KPIs of a card.
+struct Teller<'a> {
+    card: &'a Card<'a>,
+    figures: Figures,
 }
 
-/// A KPI's figure, beside the earlier one.
-struct Compared {
-    figure: Option<pb::Figure>,
-    comparison: Option<pb::Figure>,
-    change: Option<pb::Change>,
-}
+// === impl Teller ===
 
-// === impl Figures ===
-
-impl Figures<'_> {
+impl Teller<'_> {
     fn average_deal_size(&self) -> pb::AverageDealSize {
         use average_deal_size::{DIRECTION, average_deal_size, unpriced_won_count};
-        let Compared { figure, comparison, change } = self.compare(average_deal_size, DIRECTION);
-        pb::AverageDealSize { figure, comparison, change, unpriced_won_count: unpriced_won_count(self.now) }
+        let measures = &self.card.now.standing.measures;
+        let Compared { figure, comparison, change } = self.by_measures(average_deal_size, DIRECTION);
+        let is_partner = matches!(&self.card.whose, Whose::Subject(Subject::Partner { .. }));
+        let more = self.card.more.as_ref();
+        pb::AverageDealSize {
+            figure,
+            comparison,
+            change,
+            unpriced_won_count: unpriced_won_count(measures),
+            median: more.map(|more| self.figures.figure(more.won.median_amount())),
+            mean_whole_deal: more
+                .filter(|_| is_partner)
+                .map(|more| self.figures.figure(more.won.mean_whole_deal())),
+            position: self.position(Kpi::AverageDealSize),
+        }
     }
 
     fn deal_count(&self) -> pb::DealCount {
         let Compared { figure, comparison, change } =
-            self.compare(deal_count::deal_count, deal_count::DIRECTION);
+            self.by_measures(deal_count::deal_count, deal_count::DIRECTION);
+        let won_amount = |stand: &Stand<'_>| self.figures.money(stand.standing.measures.won.amount_e4);
         pb::DealCount {
             figure,
             comparison,
             change,
-            won_amount: self.money(self.now.won.amount_e4),
-            comparison_won_amount: self.before.and_then(|before| self.money(before.won.amount_e4)),
+            won_amount: won_amount(&self.card.now),
+            comparison_won_amount: self.card.before.as_ref().and_then(won_amount),
+            position: self.position(Kpi::DealCount),
         }
     }
 
-    fn deal_success(&self) -> pb::DealSuccess {
-        use deal_success::{DIRECTION, deal_success, interval, missed};
-        let Compared { figure, comparison, change } = self.compare(deal_success, DIRECTION);
-        let missed = missed(self.now);
-        pb::DealSuccess {
+    fn pipeline(&self) -> pb::OpportunityPipeline {
+        let amount = |stand: &Stand<'_>| Ok(Ratio::whole(Quantity::AmountE4(stand.open.deals.amount_e4)));
+        let Compared { figure, comparison, change } =
+            self.compare(amount, direction(Kpi::OpportunityPipeline));
+        let open = &self.card.now.open;
+        pb::OpportunityPipeline {
             figure,
             comparison,
             change,
-            interval: interval(self.now).map(|(lower, upper)| pb::Interval { lower, upper }),
-            missed_count: missed.count,
-            missed_amount: self.money(missed.amount_e4),
-            unpriced_missed_count: missed.count - missed.priced_count,
-            lost_to_competitor_count: self.now.lost_to_competitor_count,
-            expired_count: self.now.expired.count,
+            open: Some(self.figures.tally(&open.deals)),
+            weighted_amount: value::money_e8(open.weighted_e8, self.figures.currency),
+            unweighted: Some(self.figures.tally(&open.unweighted)),
+            comparison_open: self.card.before.as_ref().map(|before| self.figures.tally(&before.open.deals)),
+            position: self.position(Kpi::OpportunityPipeline),
         }
     }
 
-    fn compare(&self, formula: impl Fn(&Measures) -> Figure, direction: Direction) -> Compared {
-        let (now, before) = (formula(self.now), self.before.map(formula));
-        let change = before.and_then(|before| change(&now, &before, direction));
-        Compared {
-            figure: Some(self.figure(now)),
-            comparison: before.map(|before| self.figure(before)),
-            change: change.map(|change| pb::Change {
-                absolute: Some(change.absolute),
-                relative: change.relative,
-                trend: trend(change.trend).into(),
+    fn close_rate(&self) -> pb::CloseRate {
+        use close_rate::{DIRECTION, resolved, resolved_interval, unresolved_count};
+        let Standing { measures, cohort, .. } = &self.card.now.standing;
+        let cohort_rate = |stand: &Stand<'_>| close_rate::close_rate(&stand.standing.cohort);
+        let Compared { figure, comparison, change } = self.compare(cohort_rate, DIRECTION);
+        let before = self.card.before.as_ref().map(|before| resolved(&before.standing.measures));
+        pb::CloseRate {
+            figure,
+            comparison,
+            change,
+            interval: interval(close_rate::interval(cohort)),
+            lost_count: cohort.lost_count,
+            unresolved_count: unresolved_count(cohort),
+            resolved: Some(self.figures.compared(resolved(measures), before, DIRECTION)),
+            resolved_interval: interval(resolved_interval(measures)),
+            position: self.position(Kpi::CloseRate),
+            context: self.card.more.as_ref().map(|more| self.close_rate_context(more)),
+        }
+    }
+
+    fn close_rate_context(&self, more: &More<'_>) -> pb::CloseRateContext {
+        let now = close_rate::close_rate(&self.card.now.standing.cohort);
+        let (region, region_figure) = more.region.clone().unzip();
+        pb::CloseRateContext {
+            year_before: Some(self.figures.compared(now, more.close_rate_year_before, close_rate::DIRECTION)),
+            region: region.unwrap_or_default(),
+            region_figure: region_figure.map(|figure| self.figures.figure(figure)),
+        }
+    }
+
+    fn deal_velocity(&self) -> pb::DealVelocity {
+        use deal_velocity::{CYCLE_DIRECTION, DEALS_IN_WORK_DIRECTION, DIRECTION};
+        let Compared { figure, comparison, change } =
+            self.compare(|stand| deal_velocity::deal_velocity(&stand.standing), DIRECTION);
+        let factor = |formula: &dyn Fn(&Standing) -> Figure, direction| {
+            let before = self.card.before.as_ref().map(|before| formula(&before.standing));
+            Some(self.figures.compared(formula(&self.card.now.standing), before, direction))
+        };
+        let won = self.card.more.as_ref().map(|more| &more.won);
+        let stages = won.into_iter().flat_map(|won| &won.stages).map(|(stage, days)| pb::StageDays {
+            stage: stage.unwrap_or_default().to_owned(),
+            mean_days: Some(self.figures.figure(days.mean())),
+        });
+        pb::DealVelocity {
+            figure,
+            comparison,
+            change,
+            deals_in_work: factor(&deal_velocity::deals_in_work, DEALS_IN_WORK_DIRECTION),
+            win_rate: factor(&deal_velocity::win_rate, deal_success::DIRECTION),
+            average_deal_size: factor(
+                &|standing| average_deal_size::average_deal_size(&standing.measures),
+                average_deal_size::DIRECTION,
+            ),
+            cycle_days: factor(&|standing| deal_velocity::cycle_days(&standing.measures), CYCLE_DIRECTION),
+            median_cycle_days: won.and_then(|won| won.cycle_days_percentile(50)),
+            p90_cycle_days: won.and_then(|won| won.cycle_days_percentile(90)),
+            stages: stages.collect(),
+            position: self.position(Kpi::DealVelocity),
+            mean_cycle_days: factor(
+                &|standing| deal_velocity::mean_cycle_days(&standing.measures),
+                CYCLE_DIRECTION,
+            ),
+        }
+    }
+
+    fn value_score(&self) -> pb::ValueScore {
+        let score = |stand: &Stand<'_>| {
+            stand.peer.map_or(Err(Absent::NoPeer), |(peer, group)| group.figure(Kpi::ValueScore, peer))
+        };
+        let Compared { figure, comparison, change } = self.compare(score, value_score::DIRECTION);
+        let ground = self.card.value.as_ref();
+        let own = ground.map_or(self.card.now.standing.measures, |ground| ground.own);
+        let position =
+            self.card.now.peer.and_then(|(peer, group)| group.position(Kpi::ValueScore, peer).ok());
+        pb::ValueScore {
+            figure,
+            comparison,
+            change,
+            won_count: own.won.count,
+            won_amount: self.figures.money(own.won.amount_e4),
+            position: position.map(|position| self.figures.position(&position)),
+            tenant_share: ground
+                .map(|ground| self.figures.figure(value_score::tenant_share(&own, &ground.tenant))),
+            own_past: ground.map(|ground| {
+                let past = ground.past_won_amounts_e4.as_deref();
+                self.figures.figure(value_score::own_past(&own, past))
             }),
         }
     }
 
-    fn figure(&self, figure: Figure) -> pb::Figure {
-        use pb::figure::Result::{AbsentReason, Value};
-        let result = match figure {
-            Ok(ratio) => self.ratio(ratio).map_or(AbsentReason(pb::AbsentReason::OutOfRange.into()), Value),
-            Err(absent) => AbsentReason(absent_reason(absent).into()),
-        };
-        pb::Figure { result: Some(result) }
+    fn deal_success(&self) -> pb::DealSuccess {
+        use deal_success::{DIRECTION, deal_success, lead_qualification, missed};
+        let measures = &self.card.now.standing.measures;
+        let Compared { figure, comparison, change } = self.by_measures(deal_success, DIRECTION);
+        let missed = missed(measures);
+        let qualification_before =
+            self.card.before.as_ref().map(|before| lead_qualification(&before.standing.measures));
+        pb::DealSuccess {
+            figure,
+            comparison,
+            change,
+            interval: interval(deal_success::interval(measures)),
+            missed_count: missed.count,
+            missed_amount: self.figures.money(missed.amount_e4),
+            unpriced_missed_count: missed.count - missed.priced_count,
+            lost_to_competitor_count: measures.lost_to_competitor_count,
+            expired_count: measures.expired.count,
+            lead_qualification: Some(self.figures.compared(
+                lead_qualification(measures),
+                qualification_before,
+                DIRECTION,
+            )),
+            position: self.position(Kpi::DealSuccess),
+        }
     }
 
-    /// None where the numerator is beyond what the wire can hold.
-    fn ratio(&self, ratio: Ratio) -> Option<pb::Ratio> {
-        Some(pb::Ratio {
-            quotient: ratio.quotient(),
-            numerator: Some(self.quantity(ratio.numerator())?),
-            denominator: Some(self.quantity(Quantity::Count(ratio.denominator()))?),
-        })
+    fn by_measures(&self, formula: impl Fn(&Measures) -> Figure, direction: Direction) -> Compared {
+        self.compare(|stand| formula(&stand.standing.measures), direction)
     }
 
-    fn quantity(&self, quantity: Quantity) -> Option<pb::Quantity> {
-        use pb::quantity::Quantity::{Amount, Count};
-        let quantity = match quantity {
-            Quantity::Count(count) => Count(count),
-            Quantity::AmountE4(amount_e4) => Amount(self.money(amount_e4)?),
-        };
-        Some(pb::Quantity { quantity: Some(quantity) })
+    fn compare(&self, figure: impl Fn(&Stand<'_>) -> Figure, direction: Direction) -> Compared {
+        let before = self.card.before.as_ref().map(&figure);
+        self.figures.compare(figure(&self.card.now), before, direction)
     }
 
-    fn money(&self, amount_e4: i128) -> Option<Money> {
-        value::money(amount_e4, self.currency)
+    /// In the full view, where it is a peer and has the figure.
+    fn position(&self, kpi: Kpi) -> Option<pb::Position> {
+        self.card.more.as_ref()?;
+        let (peer, group) = self.card.now.peer?;
+        group.position(kpi, peer).ok().map(|position| self.figures.position(&position))
     }
 }
 
-fn absent_reason(absent: Absent) -> pb::AbsentReason {
-    match absent {
-        Absent::NoDealWon => pb::AbsentReason::NoDealWon,
-        Absent::NoAmountKnown => pb::AbsentReason::NoAmountKnown,
-        Absent::NoDealEnded => pb::AbsentReason::NoDealEnded,
-    }
-}
-
-fn trend(trend: Trend) -> pb::Trend {
-    match trend {
-        Trend::Better => pb::Trend::Better,
-        Trend::Worse => pb::Trend::Worse,
-        Trend::Same => pb::Trend::Same,
+fn wire_group(dimension: &Dimension, group: &GroupValue) -> pb::Group {
+    use pb::Dimension as Wire;
+    let (wire, label_key) = match dimension {
+        Dimension::PartnerType => (Wire::PartnerType, None),
+        Dimension::Tier => (Wire::Tier, None),
+        Dimension::Region => (Wire::Region, None),
+        Dimension::Product => (Wire::Product, None),
+        Dimension::Channel => (Wire::MarketingChannel, None),
+        Dimension::Media => (Wire::Media, None),
+        Dimension::Employee => (Wire::Employee, None),
+        Dimension::Unit => (Wire::Unit, None),
+        Dimension::Partner => (Wire::Partner, None),
+        Dimension::DealLabel(key) => (Wire::DealLabel, Some(key)),
+        Dimension::PartnerLabel(key) => (Wire::PartnerLabel, Some(key)),
+        Dimension::Credit => (Wire::Credit, None),
+    };
+    pb::Group {
+        dimension: wire.into(),
+        label_key: label_key.map(|key| key.as_str().to_owned()).unwrap_or_default(),
+        value: match group {
+            GroupValue::Value(value) => value.to_string(),
+            GroupValue::Uncredited | GroupValue::None => String::new(),
+        },
+        uncredited: *group == GroupValue::Uncredited,
     }
 }

@@ -1,0 +1,141 @@
+//! Standings: the sums that a scope's KPIs in a window are told from, and its deals won one by one.
+
+use super::Book;
+use super::contribute::life_of;
+use super::entry::{Event, Outcome, ProspectOutcome};
+use super::packed::DealRef;
+use super::page::Row;
+use super::pages::older;
+use super::scope::Scope;
+use crate::domain::calendar::{Date, DateRange};
+use crate::domain::premises::RatesOn;
+use crate::domain::record::DealStatus;
+use crate::domain::window::Window;
+use crate::kpi::distribution::{StageDays, WonDeals};
+use crate::kpi::standing::{Cohort, Standing};
+
+/// A scope's standing, and the date of the oldest exchange rate among its amounts of ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stood {
+    pub standing: Standing,
+    pub oldest_rate_on: Option<Date>,
+}
+
+// === impl Book ===
+
+impl Book {
+    /// What a scope's KPIs in a window are told from. The cohort is a pass over the prospects: it is told
+    /// where it is asked for.
+    pub fn standing(&self, scope: &Scope, window: &Window, rates: RatesOn, with_cohort: bool) -> Stood {
+        let dates = window.counted();
+        let fold = self.fold(scope, dates, rates);
+        let standing = Standing {
+            measures: fold.measures,
+            dates,
+            open_before_count: self.pages.open_count_before(scope, dates.from),
+            cohort: if with_cohort { self.cohort(scope, dates, window.as_of) } else { Cohort::default() },
+        };
+        Stood { standing, oldest_rate_on: fold.oldest_rate_on }
+    }
+
+    /// What became by `as_of` of the prospects that came in `dates`.
+    pub fn cohort(&self, scope: &Scope, dates: DateRange, as_of: Date) -> Cohort {
+        let last = dates.to.plus_days(-1);
+        let deals = self.pages.entries(|page| &page.opened, scope, dates.from, last);
+        let leads = self.pages.entries(|page| &page.leads, scope, dates.from, last);
+        let mut cohort = Cohort::default();
+        for (row, _) in deals.chain(leads) {
+            cohort.add(row, as_of);
+        }
+        cohort
+    }
+
+    /// The deals of a scope won in `dates`, one by one.
+    pub fn won_deals(&self, scope: &Scope, dates: DateRange, rates: RatesOn) -> WonDeals<'_> {
+        let mut won = WonDeals::default();
+        let last = dates.to.plus_days(-1);
+        for (row, parts) in self.pages.entries(|page| &page.ended, scope, dates.from, last) {
+            if row.event != Event::DealEnded(Outcome::Won) {
+                continue;
+            }
+            won.cycle_days.push(row.on.days_since(row.other_on));
+            if let Some(whole) = self.value_of(row, rates).amount() {
+                won.amounts_e4.push(parts.of(whole).e4());
+                won.whole_amount_e4 += i128::from(whole.e4());
+            }
+            self.add_stages(&mut won, DealRef::new(row.of));
+        }
+        won
+    }
+
+    /// Adds the days that a deal spent in each stage, by its versions sent while it was open. The first stage
+    /// counts from the opening, the last to the closing.
+    fn add_stages<'a>(&'a self, won: &mut WonDeals<'a>, deal: DealRef) {
+        let Some((current, settings)) = self.records.deals.current(deal).zip(self.settings()) else { return };
+        let (opened_on, closed_on, _) = life_of(&current, settings);
+        let open = self.records.deals.versions(deal).iter().filter_map(|kept| {
+            let content = self.records.deals.content(kept)?;
+            let on = settings.zone.local_date(kept.key.update_time);
+            (content.status == DealStatus::Open).then_some((on, content.stage))
+        });
+        let mut days: Vec<(Option<_>, i32)> = Vec::new();
+        let mut spend = |stage, spent: i32| match days.iter_mut().find(|(known, _)| *known == stage) {
+            Some((_, sum)) => *sum += spent,
+            None => days.push((stage, spent)),
+        };
+        let mut since: Option<(Date, Option<_>)> = None;
+        for (on, stage) in open {
+            match since {
+                None => since = Some((opened_on, stage)),
+                // What was sent after the closing says nothing of the days before.
+                Some((from, last_stage)) if last_stage != stage && on <= closed_on => {
+                    let on = on.max(from);
+                    spend(last_stage, on.days_since(from));
+                    since = Some((on, stage));
+                }
+                Some(_) => {}
+            }
+        }
+        if let Some((from, stage)) = since {
+            spend(stage, closed_on.days_since(from));
+        }
+        for (stage, spent) in days {
+            let name = stage.map(|stage| self.records.dictionary.terms.name(stage));
+            let StageDays { days, deal_count } = won.stages.entry(name).or_default();
+            *days += i64::from(spent);
+            *deal_count += 1;
+        }
+    }
+}
+
+// === impl Cohort ===
+
+impl Cohort {
+    /// Adds a row that is the coming of a prospect.
+    pub(super) fn add(&mut self, row: &Row, as_of: Date) {
+        let outcome = match row.event {
+            Event::DealOpened(outcome) if row.is_prospect => match outcome {
+                Outcome::Open => ProspectOutcome::Unresolved,
+                Outcome::Won => ProspectOutcome::Purchased,
+                Outcome::Lost | Outcome::LostToCompetitor | Outcome::Expired => ProspectOutcome::Lost,
+            },
+            Event::LeadCreated(outcome) => outcome,
+            _ => return,
+        };
+        self.prospect_count += 1;
+        match outcome {
+            ProspectOutcome::Purchased if row.other_on <= as_of => self.purchased_count += 1,
+            ProspectOutcome::Lost if row.other_on <= as_of => self.lost_count += 1,
+            _ => {}
+        }
+    }
+}
+
+// === impl Stood ===
+
+impl Stood {
+    /// Notes another rate that figures rest on.
+    pub fn rest_on(&mut self, rate_on: Option<Date>) {
+        self.oldest_rate_on = older(self.oldest_rate_on, rate_on);
+    }
+}

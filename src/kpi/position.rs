@@ -1,0 +1,100 @@
+//! Position: where a subject's figure stands among its peers' (docs/kpis.md §7, "Peers").
+
+use std::cmp::Ordering;
+
+use super::figure::{Direction, Ratio};
+
+/// The peers' figures in order: from the best, or, where neither way is good, from the greatest.
+#[derive(Clone, Debug)]
+pub struct Ranking {
+    sorted: Vec<Ratio>,
+    direction: Direction,
+}
+
+/// A figure's place among those of the peers, itself among them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Position {
+    /// From 1; equal figures share a rank: 1, 2, 2, 4.
+    pub rank: i64,
+    pub peer_count: i64,
+    /// The share of the other peers that it beats, ties half. None for an only peer.
+    pub percentile: Option<f64>,
+    /// The midpoint of the two in the middle.
+    pub median: Ratio,
+}
+
+// === impl Ranking ===
+
+impl Ranking {
+    /// Of the peers that have the figure, in any order.
+    pub fn new(mut figures: Vec<Ratio>, direction: Direction) -> Self {
+        figures.sort_by(|a, b| direction.best_first(a, b));
+        Self { sorted: figures, direction }
+    }
+
+    /// The position of one of the figures. None where there is none.
+    pub fn position(&self, mine: &Ratio) -> Option<Position> {
+        let order = |other: &Ratio| self.direction.best_first(other, mine);
+        let better = self.sorted.partition_point(|other| order(other) == Ordering::Less);
+        let not_worse = self.sorted.partition_point(|other| order(other) != Ordering::Greater);
+        let others = self.sorted.len().checked_sub(1)?;
+        let worse = self.sorted.len() - not_worse;
+        // Itself is among the equal ones.
+        let beaten = worse as f64 + (not_worse - better).saturating_sub(1) as f64 / 2.0;
+        Some(Position {
+            rank: better as i64 + 1,
+            peer_count: self.sorted.len() as i64,
+            percentile: (others > 0).then(|| beaten / others as f64),
+            median: middle(&self.sorted)?,
+        })
+    }
+}
+
+/// The median: the midpoint of the two in the middle. None of none.
+pub fn median(mut all: Vec<Ratio>) -> Option<Ratio> {
+    all.sort_by(Ratio::cmp_exact);
+    middle(&all)
+}
+
+fn middle(sorted: &[Ratio]) -> Option<Ratio> {
+    let upper = sorted.get(sorted.len() / 2)?;
+    if sorted.len() % 2 == 1 {
+        return Some(*upper);
+    }
+    let lower = sorted.get(sorted.len() / 2 - 1)?;
+    Some(if lower.cmp_exact(upper) == Ordering::Equal { *lower } else { lower.midpoint(upper) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kpi::figure::Quantity;
+
+    fn counts(counts: &[i64]) -> Vec<Ratio> {
+        counts.iter().map(|&count| Ratio::whole(Quantity::Count(count))).collect()
+    }
+
+    #[test]
+    fn positions_by_hand() {
+        use Direction::{HigherIsBetter, LowerIsBetter, Neutral};
+        // all, mine, direction; rank, percentile, median
+        for (all, mine, direction, rank, percentile, middle) in [
+            (vec![5], 5, HigherIsBetter, 1, None, 5.0),
+            (vec![5, 3], 5, HigherIsBetter, 1, Some(1.0), 4.0),
+            (vec![5, 3], 3, HigherIsBetter, 2, Some(0.0), 4.0),
+            (vec![5, 3], 3, LowerIsBetter, 1, Some(1.0), 4.0),
+            (vec![5, 3], 3, Neutral, 2, Some(0.0), 4.0),
+            (vec![9, 5, 5, 1], 5, HigherIsBetter, 2, Some(0.5), 5.0), // beats one of three, ties with one
+            (vec![9, 5, 5, 1], 1, HigherIsBetter, 4, Some(0.0), 5.0),
+            (vec![2, 2, 2], 2, HigherIsBetter, 1, Some(0.5), 2.0),
+            (vec![1, 2, 4, 9, 9], 4, HigherIsBetter, 3, Some(0.5), 4.0),
+        ] {
+            let mine = Ratio::whole(Quantity::Count(mine));
+            let found = Ranking::new(counts(&all), direction).position(&mine).expect("there are peers");
+            assert_eq!((found.rank, found.percentile), (rank, percentile), "{all:?}");
+            assert_eq!(found.median.quotient(), middle, "{all:?}");
+            assert_eq!(found.peer_count, all.len() as i64);
+        }
+        assert_eq!(Ranking::new(vec![], HigherIsBetter).position(&counts(&[1])[0]), None);
+    }
+}

@@ -1,0 +1,42 @@
+//! Standing: all that a subject's KPIs in a window are told from.
+
+use super::measures::Measures;
+use crate::domain::calendar::DateRange;
+
+/// A subject's sums in a window, up to its `as_of`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    pub measures: Measures,
+    /// The days of the window that have come.
+    pub dates: DateRange,
+    /// Deals that were open before the first of them.
+    pub open_before_count: i64,
+    pub cohort: Cohort,
+}
+
+/// What became by `as_of` of the prospects that came in the window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cohort {
+    pub prospect_count: i64,
+    pub purchased_count: i64,
+    pub lost_count: i64,
+}
+
+// === impl Standing ===
+
+impl Standing {
+    /// Nothing happened in these days.
+    pub fn nothing(dates: DateRange) -> Self {
+        Self { measures: Measures::default(), dates, open_before_count: 0, cohort: Cohort::default() }
+    }
+
+    /// Deals that were opened, open or ended in the window: whether a subject is a peer hangs on it.
+    pub fn in_work_count(&self) -> i64 {
+        self.open_before_count + self.measures.opened.count
+    }
+
+    /// The days on which each deal was open, added up; one opened and ended on one day counts one.
+    pub fn work_days(&self) -> i64 {
+        self.measures.work_days(self.open_before_count, self.dates)
+    }
+}

@@ -1,0 +1,239 @@
+//! Cards: what the scorecards of one question are told from: its windows, its rates, and the peers that its
+//! rows share.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use tonic::Status;
+
+use super::parse::{CardQuestion, View};
+use super::render::scorecard::{self, Card, More, Stand, ValueGround, Whose};
+use super::{as_of_or_today, failure};
+use crate::book::{Board, Book, Scope, Stood, Told};
+use crate::domain::calendar::Date;
+use crate::domain::filter::{Dimension, Filter, GroupValue};
+use crate::domain::ids::Term;
+use crate::domain::premises::RatesOn;
+use crate::domain::record::Settings;
+use crate::domain::subject::{Subject, SubjectKind};
+use crate::domain::window::{Comparison, Window};
+use crate::kpi::Kpi;
+use crate::kpi::close_rate::close_rate;
+use crate::kpi::figure::Figure;
+use crate::kpi::measures::Measures;
+use crate::kpi::pipeline::Worth;
+use crate::proto::channelkpi::v1 as pb;
+
+/// The comparison windows before, of which the value score's own past is the mean.
+const PAST_WINDOWS: i32 = 4;
+
+/// One question, ready to be asked of any subject or group.
+pub struct Cards<'a> {
+    book: &'a Book,
+    settings: &'a Settings,
+    asked: &'a CardQuestion,
+    now: Window,
+    before: Option<Window>,
+    /// Of the question's window, and so of all that it is compared with.
+    rates: RatesOn,
+    boards: Option<Boards>,
+    /// Rates of regions that were told already.
+    regions: RefCell<HashMap<Term, Figure>>,
+}
+
+/// The peers of a kind of subject.
+struct Boards {
+    /// Left out of the filter where peers are compared.
+    peer_filter: Filter,
+    now: Board,
+    /// Where the value score is asked for.
+    before: Option<Board>,
+    tenant: Stood,
+}
+
+// === impl Cards ===
+
+impl<'a> Cards<'a> {
+    pub fn resolve(
+        book: &'a Book,
+        settings: &'a Settings,
+        asked: &'a CardQuestion,
+        as_of: Option<Date>,
+    ) -> Result<Self, Status> {
+        let as_of = as_of_or_today(as_of, settings);
+        let now =
+            asked.window.resolve(as_of, &settings.period_starts()).ok_or_else(|| failure::window(as_of))?;
+        Ok(Self {
+            book,
+            settings,
+            asked,
+            now,
+            before: now.compared(asked.comparison),
+            rates: asked.premises.exchange.rates_in(&now),
+            boards: None,
+            regions: RefCell::default(),
+        })
+    }
+
+    /// For cards of one subject.
+    pub fn of_subject(self, subject: &Subject) -> Self {
+        match subject {
+            Subject::Tenant => self,
+            Subject::Partner { include_sub_partners, .. } => {
+                self.of_kind(SubjectKind::Partner, *include_sub_partners)
+            }
+            Subject::Employee(_) => self.of_kind(SubjectKind::Employee, false),
+            Subject::Unit(_) => self.of_kind(SubjectKind::Unit, false),
+        }
+    }
+
+    /// For cards of subjects of a kind: their peers are told once, where they are asked for.
+    pub fn of_kind(mut self, kind: SubjectKind, include_sub_partners: bool) -> Self {
+        let scored = self.asks_for(Kpi::ValueScore);
+        if !scored && self.asked.view < View::Full {
+            return self;
+        }
+        let premises = &self.asked.premises;
+        let peer_filter = premises.filter.without_kind(kind);
+        let full = self.asked.view == View::Full;
+        let told = Told {
+            cohort: full && self.asks_for(Kpi::CloseRate),
+            open: full && self.asks_for(Kpi::OpportunityPipeline),
+        };
+        let board = |window: &Window, told: Told| {
+            self.book.board(kind, include_sub_partners, premises, window, self.rates, told)
+        };
+        let tenant = self.book.scope(&Subject::Tenant, &peer_filter, premises.roles);
+        let tenant = tenant.expect("the tenant is known");
+        let boards = Boards {
+            now: board(&self.now, told),
+            before: self.before.as_ref().filter(|_| scored).map(|before| board(before, Told::default())),
+            tenant: self.book.standing(&tenant, &self.now, self.rates, false),
+            peer_filter,
+        };
+        self.boards = Some(boards);
+        self
+    }
+
+    pub fn as_of(&self) -> Date {
+        self.now.as_of
+    }
+
+    pub fn subject(&self, subject: &Subject) -> Result<Card<'_>, Status> {
+        let scope = self.scope(subject, &self.asked.premises.filter)?;
+        let (survivor, name) = self.book.identify(subject);
+        let mut card = self.card(&scope, Whose::Subject(survivor.clone()), name);
+        if let Some(boards) = &self.boards {
+            card.now.peer = self.book.peer(&boards.now, subject);
+            let peers_before = boards.before.as_ref();
+            if let Some(before) = &mut card.before {
+                before.peer = peers_before.and_then(|board| self.book.peer(board, subject));
+            }
+            let rate_on = [boards.now.oldest_rate_on, peers_before.and_then(|board| board.oldest_rate_on)];
+            card.oldest_rate_on = card.oldest_rate_on.into_iter().chain(rate_on.into_iter().flatten()).min();
+            if self.asks_for(Kpi::ValueScore) {
+                card.value = Some(self.value_ground(subject, boards)?);
+            }
+        }
+        if let Some(more) = &mut card.more {
+            more.region = self.region_of(&survivor);
+        }
+        Ok(card)
+    }
+
+    /// The values of a dimension within a subject, in order.
+    pub fn group_values(&self, subject: &Subject, dimension: &Dimension) -> Result<Vec<GroupValue>, Status> {
+        let scope = self.scope(subject, &self.asked.premises.filter)?;
+        Ok(self.book.group_values(&scope, dimension, &self.now))
+    }
+
+    /// The card of one value. None for a value that the dimension can't have.
+    pub fn group(
+        &self,
+        subject: &Subject,
+        dimension: &Dimension,
+        value: &GroupValue,
+    ) -> Result<Option<Card<'_>>, Status> {
+        let Some(filter) = self.asked.premises.filter.narrowed(dimension, value) else { return Ok(None) };
+        let scope = self.scope(subject, &filter)?;
+        let name = self.book.name_of(dimension, value);
+        Ok(Some(self.card(&scope, Whose::Group(dimension.clone(), value.clone()), name)))
+    }
+
+    pub fn render(&self, card: &Card<'_>) -> pb::Scorecard {
+        scorecard::scorecard(card, &self.asked.kpis, self.settings.reporting_currency)
+    }
+
+    pub fn definition(&self, premises: &Option<pb::Premises>, cards: &[Card<'_>]) -> pb::Definition {
+        let oldest = cards.iter().filter_map(|card| card.oldest_rate_on).min();
+        scorecard::definition(&self.now, self.before.as_ref(), self.rates, premises, self.settings, oldest)
+    }
+
+    fn card<'c>(&'c self, scope: &Scope, whose: Whose, name: Option<&'c str>) -> Card<'c> {
+        let (now, now_rate_on) = self.stand(scope, &self.now);
+        let (before, before_rate_on) = self.before.as_ref().map(|before| self.stand(scope, before)).unzip();
+        let more = (self.asked.view == View::Full).then(|| More {
+            won: self.book.won_deals(scope, self.now.counted(), self.rates),
+            close_rate_year_before: self
+                .now
+                .compared(Comparison::YearBefore)
+                .map(|window| close_rate(&self.book.cohort(scope, window.counted(), window.as_of))),
+            region: None,
+        });
+        let oldest_rate_on = [now_rate_on, before_rate_on.flatten()].into_iter().flatten().min();
+        Card { whose, name, now, before, more, value: None, oldest_rate_on }
+    }
+
+    fn stand(&self, scope: &Scope, window: &Window) -> (Stand<'_>, Option<Date>) {
+        let with_cohort = self.asks_for(Kpi::CloseRate);
+        let Stood { standing, oldest_rate_on } = self.book.standing(scope, window, self.rates, with_cohort);
+        let (open, open_rate_on) = if self.asks_for(Kpi::OpportunityPipeline) {
+            let stock_day = self.asked.premises.exchange.rates_of_stock(window.as_of);
+            let rates_on = self.rates.day().unwrap_or(stock_day);
+            let found = self.book.pipeline(scope, window.as_of, rates_on, 0);
+            (found.found.open, found.oldest_rate_on)
+        } else {
+            (Worth::default(), None)
+        };
+        let oldest = [oldest_rate_on, open_rate_on].into_iter().flatten().min();
+        (Stand { standing, open, peer: None }, oldest)
+    }
+
+    fn value_ground(&self, subject: &Subject, boards: &Boards) -> Result<ValueGround, Status> {
+        let scope = self.scope(subject, &boards.peer_filter)?;
+        let measures =
+            |window: &Window| -> Measures { self.book.fold(&scope, window.counted(), self.rates).measures };
+        let past = (1..=PAST_WINDOWS).map(|steps| {
+            let window = self.now.earlier(self.asked.comparison, steps)?;
+            Some(measures(&window).won.amount_e4)
+        });
+        Ok(ValueGround {
+            tenant: boards.tenant.standing.measures,
+            past_won_amounts_e4: past.collect(),
+            own: measures(&self.now),
+        })
+    }
+
+    /// A partner's region and the rate of all prospects of that region in the window.
+    fn region_of(&self, survivor: &Subject) -> Option<(String, Figure)> {
+        let Subject::Partner { partner, .. } = survivor else { return None };
+        let region = self.book.region_of(partner)?;
+        let mut told = self.regions.borrow_mut();
+        let figure = *told.entry(region.clone()).or_insert_with(|| {
+            let filter = Filter { regions: vec![Some(region.clone())], ..Filter::default() };
+            let scope = self.book.scope(&Subject::Tenant, &filter, self.asked.premises.roles);
+            let scope = scope.expect("the tenant is known");
+            close_rate(&self.book.cohort(&scope, self.now.counted(), self.now.as_of))
+        });
+        Some((region.as_str().to_owned(), figure))
+    }
+
+    fn scope(&self, subject: &Subject, filter: &Filter) -> Result<Scope, Status> {
+        let scope = self.book.scope(subject, filter, self.asked.premises.roles);
+        scope.ok_or_else(|| failure::no_subject(subject))
+    }
+
+    fn asks_for(&self, kpi: Kpi) -> bool {
+        self.asked.kpis.contains(&kpi)
+    }
+}
