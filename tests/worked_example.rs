@@ -20,7 +20,7 @@ use channel_kpi::proto::channelkpi::v1::{
     Scorecard, Subject, SubjectKind, TenantSettings, Trend, Window,
 };
 use channel_kpi::proto::google::r#type::Date;
-use scorecard::{ask, dates, march, partner, row, row_before, table};
+use scorecard::{ask, dates, factors, march, partner, row, row_before, row_of_the_others, table};
 use sidecar::{Caller, Sidecar};
 use worked_example::{date, records, settings};
 
@@ -128,6 +128,44 @@ const APRIL: &str = "
     sales     700.00 (700.00/1)   1 (700.00)    1/2       1 (1000.00)
     south     700.00 (700.00/1)   1 (700.00)    1/1       0 (0.00)";
 
+// The other four in March, by hand. Days in work: d1 4, d2 11, d3 19, d4 22, d5 24, d6 14, d7 14, d8 30, d9 31.
+// Cohort: L1 (A, e2) purchased, L2 (A, e1) lost, L3 (B, e2), d4 (A, e1), d7 and d8 (B, e2) unresolved.
+// Resolved: d1, L1, L4 (B, e1) purchased; d3, L2, d6 lost. Units below sales are peers; sales is alone.
+const MARCH_OTHERS: &str = "
+    subject  pipeline     weighted  unweighted  close    resolved  velocity                     value score
+    tenant   4 (5200.00)  1300.00   1 (700.00)  1/6 (4)  3/6       100.13 (152100.00/1519)      no-peer (-)
+    A        1 (1000.00)  500.00    0 (0.00)    1/3 (1)  2/4       28.90 (896.00/31)            80.00 (120000.00/1500.00) (2)
+    B        3 (4200.00)  800.00    1 (700.00)  0/3 (3)  1/2       68.35 (2118.75/31)           120.00 (180000.00/1500.00) (1)
+    e1       1 (1000.00)  500.00    0 (0.00)    0/2 (1)  2/4       42.95 (25300.00/589)         146.67 (220000.00/1500.00) (1)
+    e2       3 (4200.00)  800.00    1 (700.00)  1/4 (3)  1/2       58.65 (20000.00/341)         53.33 (80000.00/1500.00) (2)
+    north    1 (1000.00)  500.00    0 (0.00)    0/2 (1)  2/4       42.95 (25300.00/589)         146.67 (220000.00/1500.00) (1)
+    sales    4 (5200.00)  1300.00   1 (700.00)  1/6 (4)  3/6       100.13 (152100.00/1519)      100.00 (150000.00/1500.00) (1)
+    south    3 (4200.00)  800.00    1 (700.00)  1/4 (3)  1/2       58.65 (20000.00/341)         53.33 (80000.00/1500.00) (2)";
+
+// N, w, s, c.
+const MARCH_FACTORS: &str = "
+    subject  deals in work  win rate  average deal size    cycle
+    tenant   169/31         3/5       500.00 (1500.00/3)   49/3
+    A        56/31          2/3       300.00 (600.00/2)    25/2
+    B        113/31         1/2       900.00 (900.00/1)    24/1
+    e1       69/31          2/3       550.00 (1100.00/2)   38/2
+    e2       100/31         1/2       400.00 (400.00/1)    11/1
+    north    69/31          2/3       550.00 (1100.00/2)   38/2
+    sales    169/31         3/5       500.00 (1500.00/3)   49/3
+    south    100/31         1/2       400.00 (400.00/1)    11/1";
+
+// In April: days in work: d4 9, d7 30, d9 30. No prospect came; d8 purchased, d4 was lost.
+const APRIL_OTHERS: &str = "
+    subject  pipeline     weighted  unweighted  close            resolved  velocity             value score
+    tenant   2 (3500.00)  800.00    0 (0.00)    no-prospect (0)  1/2       26.83 (80.50/3)      no-peer (-)
+    A        0 (0.00)     0.00      0 (0.00)    no-prospect (0)  0/1       no-deal-won          0.00 (0.00/700.00) (2)
+    B        2 (3500.00)  800.00    0 (0.00)    no-prospect (0)  1/1       46.67 (140.00/3)     200.00 (140000.00/700.00) (1)
+    e1       0 (0.00)     0.00      0 (0.00)    no-prospect (0)  0/1       no-deal-won          0.00 (0.00/700.00) (2)
+    e2       2 (3500.00)  800.00    0 (0.00)    no-prospect (0)  1/1       46.67 (140.00/3)     200.00 (140000.00/700.00) (1)
+    north    0 (0.00)     0.00      0 (0.00)    no-prospect (0)  0/1       no-deal-won          0.00 (0.00/700.00) (2)
+    sales    2 (3500.00)  800.00    0 (0.00)    no-prospect (0)  1/2       26.83 (80.50/3)      100.00 (70000.00/700.00) (1)
+    south    2 (3500.00)  800.00    0 (0.00)    no-prospect (0)  1/1       46.67 (140.00/3)     200.00 (140000.00/700.00) (1)";
+
 fn march_window() -> Window {
     dates("2024-03-01", "2024-04-01")
 }
@@ -139,13 +177,16 @@ fn april_window() -> Window {
 async fn shows_the_tables(caller: &mut Caller) {
     let (cards, _) = all(caller, march_window(), "2024-03-31").await;
     assert_eq!(cards.iter().map(row).collect::<Vec<_>>(), table(MARCH));
+    assert_eq!(cards.iter().map(row_of_the_others).collect::<Vec<_>>(), table(MARCH_OTHERS));
+    assert_eq!(cards.iter().map(factors).collect::<Vec<_>>(), table(MARCH_FACTORS));
     assert_eq!(cards.iter().map(row_before).collect::<Vec<_>>(), table(FEBRUARY));
     let (cards, _) = all(caller, april_window(), "2024-04-30").await;
     assert_eq!(cards.iter().map(row).collect::<Vec<_>>(), table(APRIL));
+    assert_eq!(cards.iter().map(row_of_the_others).collect::<Vec<_>>(), table(APRIL_OTHERS));
 }
 
 #[tokio::test]
-async fn every_row_of_the_three_kpis() {
+async fn every_row_of_every_kpi() {
     let sidecar = Sidecar::start().await;
     let mut caller = example(&sidecar).await;
     shows_the_tables(&mut caller).await;

@@ -5,8 +5,8 @@ use channel_kpi::proto::channelkpi::v1::quantity::Quantity as Q;
 use channel_kpi::proto::channelkpi::v1::subject::Subject as Of;
 use channel_kpi::proto::channelkpi::v1::window::Window as Asked;
 use channel_kpi::proto::channelkpi::v1::{
-    AbsentReason, DateRange, Figure, GetScorecardRequest, PartnerSubject, Quantity, Scorecard, Subject,
-    Window,
+    AbsentReason, ComparedFigure, DateRange, DealTally, Figure, GetScorecardRequest, PartnerSubject,
+    Quantity, Scorecard, Subject, Window,
 };
 use channel_kpi::proto::google::r#type::Money;
 
@@ -75,6 +75,48 @@ pub fn row_before(card: &Scorecard) -> String {
         whole(count.comparison.as_ref()),
         money(count.comparison_won_amount.as_ref()),
         figure(success.comparison.as_ref()),
+    )
+}
+
+/// Subject; open deals with their amount, weighted, and those of unknown probability with theirs; close rate
+/// with the number unresolved, resolved close rate; velocity; value score with its rank.
+pub fn row_of_the_others(card: &Scorecard) -> String {
+    let pipeline = card.opportunity_pipeline.as_ref().expect("all KPIs were asked for");
+    let close = card.close_rate.as_ref().expect("all KPIs were asked for");
+    let velocity = card.deal_velocity.as_ref().expect("all KPIs were asked for");
+    let score = card.value_score.as_ref().expect("all KPIs were asked for");
+    let tally = |tally: &Option<DealTally>| {
+        let tally = tally.as_ref().expect("always set");
+        assert_eq!(tally.unpriced_count, 0);
+        format!("{} ({})", tally.count, money(tally.amount.as_ref()))
+    };
+    format!(
+        "{} {} {} {} {} ({}) {} {} {} ({})",
+        name(card.subject.as_ref().expect("a scorecard has a subject")),
+        tally(&pipeline.open),
+        money(pipeline.weighted_amount.as_ref()),
+        tally(&pipeline.unweighted),
+        figure(close.figure.as_ref()),
+        close.unresolved_count,
+        figure(close.resolved.as_ref().expect("always set").figure.as_ref()),
+        figure(velocity.figure.as_ref()),
+        figure(score.figure.as_ref()),
+        score.position.as_ref().map_or("-".into(), |position| position.rank.to_string()),
+    )
+}
+
+/// The factors of velocity: N, w, s, c.
+pub fn factors(card: &Scorecard) -> String {
+    let velocity = card.deal_velocity.as_ref().expect("all KPIs were asked for");
+    let factor =
+        |factor: &Option<ComparedFigure>| figure(factor.as_ref().expect("always set").figure.as_ref());
+    format!(
+        "{} {} {} {} {}",
+        name(card.subject.as_ref().expect("a scorecard has a subject")),
+        factor(&velocity.deals_in_work),
+        factor(&velocity.win_rate),
+        factor(&velocity.average_deal_size),
+        factor(&velocity.cycle_days),
     )
 }
 
