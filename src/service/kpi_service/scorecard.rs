@@ -22,12 +22,14 @@ pub async fn get<J: Journal>(
     let (question, consistency) = parse::get_scorecard(&request).map_err(failure::violations)?;
     rpc.make_fresh(&tenant, &consistency).await?;
 
-    let knowledge = question.asked.premises.knowledge;
-    let answer = rpc.ask(&tenant, knowledge, move |book, settings| {
+    let (knowledge, is_light) = (question.asked.premises.knowledge, question.asked.is_light());
+    let ask = move |book: &Book, settings: &Settings| {
         let answer = answer(book, settings, &question, &request.premises)?;
         Ok((answer, book.revision()))
-    });
-    let (pb::ScorecardAnswer { scorecard, definition }, revision) = answer.await?;
+    };
+    let answer =
+        if is_light { rpc.ask_at_once(&tenant, ask) } else { rpc.ask(&tenant, knowledge, ask).await };
+    let (pb::ScorecardAnswer { scorecard, definition }, revision) = answer?;
     let revision_token = rpc.revision_token(&tenant, revision);
     Ok(Response::new(pb::GetScorecardResponse { scorecard, definition, revision_token }))
 }

@@ -125,6 +125,18 @@ pub struct PageRequest {
     pub arguments_hash: u64,
 }
 
+// === impl CardQuestion ===
+
+impl CardQuestion {
+    /// Whether sums that are kept answer it: microseconds, whoever is asked about.
+    pub fn is_light(&self) -> bool {
+        let is_of_sums = |kpi: &Kpi| {
+            matches!(kpi, Kpi::AverageDealSize | Kpi::DealCount | Kpi::DealVelocity | Kpi::DealSuccess)
+        };
+        self.view == View::Basic && self.premises == Premises::default() && self.kpis.iter().all(is_of_sums)
+    }
+}
+
 // === impl PipelineQuestion ===
 
 impl PipelineQuestion {
