@@ -181,7 +181,9 @@ impl<'a> Cards<'a> {
             region: None,
         });
         let oldest_rate_on = [now_rate_on, before_rate_on.flatten()].into_iter().flatten().min();
-        Card { whose, name, now, before, more, value: None, oldest_rate_on }
+        let leads_are_counted = !self.asked.premises.filter.asks_for_deals_only()
+            && !matches!(whose, Whose::Group(Dimension::Product | Dimension::DealLabel(_), _));
+        Card { whose, name, now, before, more, value: None, leads_are_counted, oldest_rate_on }
     }
 
     fn stand(&self, scope: &Scope, window: &Window) -> (Stand<'_>, Option<Date>) {

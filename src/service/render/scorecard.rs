@@ -29,6 +29,8 @@ pub struct Card<'a> {
     pub more: Option<More<'a>>,
     /// Where the value score is asked for.
     pub value: Option<ValueGround>,
+    /// Whether leads as such are counted: under a filter of deals alone they aren't.
+    pub leads_are_counted: bool,
     pub oldest_rate_on: Option<Date>,
 }
 
@@ -260,12 +262,15 @@ impl Teller<'_> {
     }
 
     fn deal_success(&self) -> pb::DealSuccess {
-        use deal_success::{DIRECTION, deal_success, lead_qualification, missed};
+        use deal_success::{DIRECTION, deal_success, missed};
         let measures = &self.card.now.standing.measures;
         let Compared { figure, comparison, change } = self.by_measures(deal_success, DIRECTION);
         let missed = missed(measures);
-        let qualification_before =
-            self.card.before.as_ref().map(|before| lead_qualification(&before.standing.measures));
+        let qualification = |stand: &Stand<'_>| {
+            let is_counted = self.card.leads_are_counted;
+            is_counted.then_some(()).ok_or(Absent::LeadsNotCounted)?;
+            deal_success::lead_qualification(&stand.standing.measures)
+        };
         pb::DealSuccess {
             figure,
             comparison,
@@ -277,8 +282,8 @@ impl Teller<'_> {
             lost_to_competitor_count: measures.lost_to_competitor_count,
             expired_count: measures.expired.count,
             lead_qualification: Some(self.figures.compared(
-                lead_qualification(measures),
-                qualification_before,
+                qualification(&self.card.now),
+                self.card.before.as_ref().map(qualification),
                 DIRECTION,
             )),
             position: self.position(Kpi::DealSuccess),
