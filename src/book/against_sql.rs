@@ -373,13 +373,17 @@ fn every_kpi_of_every_subject_and_window_equals_sql() {
 
             let terms = |ratio: Ratio| (ratio.numerator(), ratio.denominator());
             let Measures { won, lost, expired, .. } = expected;
-            let size =
-                (won.priced_count > 0).then_some((Quantity::AmountE4(won.amount_e4), won.priced_count));
+            let size = (won.priced_count > 0)
+                .then_some((Quantity::AmountE4(won.amount_e4), Quantity::Count(won.priced_count)));
             assert_eq!(average_deal_size(&found).ok().map(terms), size, "{case}");
-            assert_eq!(deal_count(&found).map(terms), Ok((Quantity::Count(won.count), 1)), "{case}");
+            assert_eq!(
+                deal_count(&found).map(terms),
+                Ok((Quantity::Count(won.count), Quantity::Count(1))),
+                "{case}"
+            );
             let missed_count = lost.count + expired.count;
             let all_count = won.count + missed_count;
-            let success = (all_count > 0).then_some((Quantity::Count(won.count), all_count));
+            let success = (all_count > 0).then_some((Quantity::Count(won.count), Quantity::Count(all_count)));
             assert_eq!(deal_success(&found).ok().map(terms), success, "{case}");
             assert_eq!(missed(&found).count, missed_count, "{case}");
             assert_eq!(missed(&found).amount_e4, lost.amount_e4 + expired.amount_e4, "{case}");

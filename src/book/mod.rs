@@ -30,6 +30,7 @@ mod pipeline;
 mod pools;
 mod records;
 mod scope;
+mod targets;
 mod trees;
 
 use std::collections::{BTreeMap, HashMap};
@@ -55,6 +56,7 @@ pub use self::pages::Fold;
 pub use self::pipeline::Found;
 pub use self::records::{Cursor, StoredVersion};
 pub use self::scope::Scope;
+pub use self::targets::TargetUnderWay;
 
 /// More deals than this are told anew aside, while readers keep the old pages. Under test few, so that
 /// small histories go both ways.

@@ -135,6 +135,8 @@ pub fn absence(reason: i32) -> String {
         Ok(AbsentReason::NoAmountKnown) => "no amount known".into(),
         Ok(AbsentReason::NoDealEnded) => "no deal ended".into(),
         Ok(AbsentReason::OutOfRange) => out_of_range(),
+        Ok(AbsentReason::TargetReached) => "reached".into(),
+        Ok(AbsentReason::OtherCurrency) => "other currency".into(),
         Ok(AbsentReason::Unspecified) | Err(_) => "absent".into(), // a newer sidecar's reason
     }
 }

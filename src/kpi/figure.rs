@@ -16,7 +16,7 @@ pub enum Quantity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ratio {
     numerator: Quantity,
-    denominator: i64,
+    denominator: Quantity,
 }
 
 /// Why there is no figure.
@@ -25,6 +25,12 @@ pub enum Absent {
     NoDealWon,
     NoAmountKnown,
     NoDealEnded,
+    /// Nothing remains of a target.
+    TargetReached,
+    /// A target is in another currency than the reporting currency.
+    OtherCurrency,
+    /// An exact term is beyond what a quantity holds.
+    OutOfRange,
 }
 
 pub type Figure = Result<Ratio, Absent>;
@@ -34,31 +40,37 @@ pub type Figure = Result<Ratio, Absent>;
 impl Ratio {
     /// None where the denominator isn't above 0.
     pub fn new(numerator: Quantity, denominator: i64) -> Option<Self> {
-        (denominator > 0).then_some(Self { numerator, denominator })
+        Self::of(numerator, Quantity::Count(denominator))
+    }
+
+    /// Of two quantities. None where the denominator isn't above 0.
+    pub fn of(numerator: Quantity, denominator: Quantity) -> Option<Self> {
+        (denominator.scaled().0 > 0).then_some(Self { numerator, denominator })
     }
 
     /// A single quantity, as a ratio to one.
     pub fn whole(quantity: Quantity) -> Self {
-        Self { numerator: quantity, denominator: 1 }
+        Self { numerator: quantity, denominator: Quantity::Count(1) }
     }
 
     pub fn numerator(&self) -> Quantity {
         self.numerator
     }
 
-    pub fn denominator(&self) -> i64 {
+    pub fn denominator(&self) -> Quantity {
         self.denominator
     }
 
     /// The quotient in whole units, for display.
     pub fn quotient(&self) -> f64 {
-        let (numerator, scale) = self.numerator.scaled();
-        numerator as f64 / (self.denominator as f64 * scale)
+        let ((numerator, above), (denominator, below)) = (self.numerator.scaled(), self.denominator.scaled());
+        numerator as f64 / (denominator as f64 * (above / below))
     }
 
-    /// Compares exactly: no quotient is rounded. Both are of one quantity.
+    /// Compares exactly: no quotient is rounded. Both are of the same units.
     pub fn cmp_exact(&self, other: &Self) -> Ordering {
-        let cross = |a: &Self, b: &Self| I256::from(a.numerator.scaled().0) * I256::from(b.denominator);
+        let cross =
+            |a: &Self, b: &Self| I256::from(a.numerator.scaled().0) * I256::from(b.denominator.scaled().0);
         cross(self, other).cmp(&cross(other, self))
     }
 }

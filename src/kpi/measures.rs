@@ -8,6 +8,7 @@
 
 use std::ops::{AddAssign, SubAssign};
 
+use crate::domain::amount::Amount;
 use crate::domain::calendar::DateRange;
 
 /// So many deals and what they are worth.
@@ -73,6 +74,17 @@ measures! {
 }
 
 // === impl Tally ===
+
+impl Tally {
+    /// One deal and its amount, where that is known.
+    pub fn of(amount: Option<Amount>) -> Self {
+        Self {
+            count: 1,
+            priced_count: i64::from(amount.is_some()),
+            amount_e4: amount.map_or(0, |amount| i128::from(amount.e4())),
+        }
+    }
+}
 
 impl AddAssign for Tally {
     fn add_assign(&mut self, other: Self) {

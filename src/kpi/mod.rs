@@ -6,6 +6,7 @@ pub mod deal_success;
 pub mod figure;
 pub mod measures;
 pub mod pipeline;
+pub mod target;
 
 /// The KPIs that can be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Scorecards, as the wire has them. The one place where figures are rounded: for display, beside the
 //! exact ratio.
 
-use super::{premises, value};
+use super::{figure, premises, value};
 use crate::book::Fold;
 use crate::domain::amount::Currency;
 use crate::domain::calendar::TIME_ZONE_RULES_VERSION;
@@ -9,7 +9,7 @@ use crate::domain::premises::RatesOn;
 use crate::domain::record::Settings;
 use crate::domain::subject::Subject;
 use crate::domain::window::Window;
-use crate::kpi::figure::{Absent, Direction, Figure, Quantity, Ratio, Trend, change};
+use crate::kpi::figure::{Direction, Figure, Trend, change};
 use crate::kpi::measures::Measures;
 use crate::kpi::{Kpi, average_deal_size, deal_count, deal_success};
 use crate::proto::channelkpi::v1 as pb;
@@ -135,43 +135,12 @@ impl Figures<'_> {
         }
     }
 
-    fn figure(&self, figure: Figure) -> pb::Figure {
-        use pb::figure::Result::{AbsentReason, Value};
-        let result = match figure {
-            Ok(ratio) => self.ratio(ratio).map_or(AbsentReason(pb::AbsentReason::OutOfRange.into()), Value),
-            Err(absent) => AbsentReason(absent_reason(absent).into()),
-        };
-        pb::Figure { result: Some(result) }
-    }
-
-    /// None where the numerator is beyond what the wire can hold.
-    fn ratio(&self, ratio: Ratio) -> Option<pb::Ratio> {
-        Some(pb::Ratio {
-            quotient: ratio.quotient(),
-            numerator: Some(self.quantity(ratio.numerator())?),
-            denominator: Some(self.quantity(Quantity::Count(ratio.denominator()))?),
-        })
-    }
-
-    fn quantity(&self, quantity: Quantity) -> Option<pb::Quantity> {
-        use pb::quantity::Quantity::{Amount, Count};
-        let quantity = match quantity {
-            Quantity::Count(count) => Count(count),
-            Quantity::AmountE4(amount_e4) => Amount(self.money(amount_e4)?),
-        };
-        Some(pb::Quantity { quantity: Some(quantity) })
+    fn figure(&self, told: Figure) -> pb::Figure {
+        figure::figure(told, self.currency)
     }
 
     fn money(&self, amount_e4: i128) -> Option<Money> {
         value::money(amount_e4, self.currency)
-    }
-}
-
-fn absent_reason(absent: Absent) -> pb::AbsentReason {
-    match absent {
-        Absent::NoDealWon => pb::AbsentReason::NoDealWon,
-        Absent::NoAmountKnown => pb::AbsentReason::NoAmountKnown,
-        Absent::NoDealEnded => pb::AbsentReason::NoDealEnded,
     }
 }
 
