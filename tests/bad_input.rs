@@ -29,7 +29,7 @@ use channel_kpi::proto::channelkpi::v1::{
     GetRecordRequest, GetScorecardRequest, GetTenantRequest, Kpi, Lead, LeadOutcome, ListRecordsRequest,
     ListScorecardsRequest, MarketingChannel, MarketingSpend, MonthWeight, OrgUnit, Partner, PartnerCredit,
     PartnerSubject, Record, RecordKey, RecordKind, StageProbability, Strategy, Subject, SubjectKind, Target,
-    TenantSettings, Thresholds, Window, WriteMode, WriteRecordsRequest, target,
+    TenantSettings, Terms, Thresholds, Window, WriteMode, WriteRecordsRequest, target,
 };
 use channel_kpi::proto::google::r#type::{Date, Decimal, Money};
 use prost_types::Timestamp;
@@ -683,6 +683,13 @@ async fn pipeline(refusals: &mut Refusals, caller: &Caller) {
     let since_later = GetPipelineRequest { as_of: day(15), since: day(16), ..of(partner("A")) };
     let all_wrong =
         GetPipelineRequest { as_of: day(0), since: day(32), expiring_days: Some(-1), ..of(partner("")) };
+    let all_wrong = GetPipelineRequest { stages: Some(Terms::default()), ..all_wrong };
+    let stages = |values: &[&str], include_none| {
+        let values = values.iter().map(|value| value.to_string()).collect();
+        GetPipelineRequest { stages: Some(Terms { values, include_none }), ..of(partner("A")) }
+    };
+    let many: Vec<String> = (0..1_001).map(|n| n.to_string()).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
     let false_demand = demand(Requirement::FullyConsistent(false));
     let half_consistent = GetPipelineRequest { consistency: false_demand, ..of(partner("A")) };
     #[rustfmt::skip]
@@ -690,9 +697,14 @@ async fn pipeline(refusals: &mut Refusals, caller: &Caller) {
         ("no days",             expiring(0),             "INVALID_FIELD expiring_days"),
         ("too many days",       expiring(36_501),        "INVALID_FIELD expiring_days"),
         ("since a later day",   since_later,             "INVALID_FIELD since"),
+        ("stages of nothing",   stages(&[], false),      "INVALID_FIELD stages"),
+        ("an empty stage",      stages(&["offer", ""], true), "INVALID_FIELD stages.values[1]"),
+        ("a stage twice",       stages(&["a", "b", "a"], false), "INVALID_FIELD stages.values[2]"),
+        ("a stage of controls", stages(&["a\nb"], false), "INVALID_FIELD stages.values[0]"),
+        ("1,001 stages",        stages(&many, false),    "INVALID_FIELD stages.values"),
         ("full: false",         half_consistent,         "INVALID_FIELD consistency.fully_consistent"),
         ("all at once",         all_wrong,
-            "INVALID_FIELD subject.partner.partner_id as_of since expiring_days"),
+            "INVALID_FIELD subject.partner.partner_id as_of since expiring_days stages"),
         ("no such partner",     of(partner("no-one")),   "SUBJECT_NOT_FOUND id=no-one kind=partner"),
     ], call).await;
 }

@@ -1,49 +1,23 @@
 //! The opportunity pipeline (docs/kpis.md §6, 3) through gRPC on a real socket: the worked example of §12,
 //! how deals stood on earlier dates, and every pair of dates against a slow count of the same deals.
 
+#[path = "support/pipeline.rs"]
+mod pipeline;
 #[path = "support/sidecar.rs"]
 mod sidecar;
 #[path = "support/worked_example.rs"]
 mod worked_example;
 
 use channel_kpi::proto::channelkpi::v1::record::Record as Kind;
-use channel_kpi::proto::channelkpi::v1::subject::Subject as Of;
 use channel_kpi::proto::channelkpi::v1::{
-    DaysTally, Deal, DealTally, ExchangeRate, ExchangeRateKey, GetPipelineRequest, PartnerSubject, Pipeline,
-    PipelineDefinition, PipelineMovement, Record, StageProbability, Subject, TenantSettings,
+    DaysTally, Deal, ExchangeRate, ExchangeRateKey, GetPipelineRequest, PipelineMovement, Record,
+    StageProbability, Subject, TenantSettings,
 };
 use channel_kpi::proto::google::r#type::{Date, Decimal, Money};
-use sidecar::{Caller, Sidecar};
+use pipeline::{ask, cents, get, partner, tally};
+use sidecar::Sidecar;
 use tonic::Code;
 use worked_example::{date, deal, lost, noon, records, settings, version, won};
-
-fn partner(partner_id: &str) -> Subject {
-    let partner = PartnerSubject { partner_id: partner_id.into(), include_sub_partners: false };
-    Subject { subject: Some(Of::Partner(partner)) }
-}
-
-fn ask(subject: Subject, as_of: &str) -> GetPipelineRequest {
-    GetPipelineRequest { subject: Some(subject), as_of: date(as_of), ..GetPipelineRequest::default() }
-}
-
-async fn get(caller: &mut Caller, question: GetPipelineRequest) -> (Pipeline, PipelineDefinition) {
-    let answer = caller.kpis.get_pipeline(question).await.expect("the question is valid").into_inner();
-    (answer.pipeline.expect("always set"), answer.definition.expect("always set"))
-}
-
-/// Money in cents: the tests' amounts have no finer parts.
-fn cents(money: Option<&Money>) -> i64 {
-    let money = money.expect("it is in range");
-    assert_eq!(money.nanos % 10_000_000, 0, "{money:?} has parts of cents");
-    money.units * 100 + i64::from(money.nanos / 10_000_000)
-}
-
-/// Count and whole units; every amount is known.
-fn tally(tally: Option<&DealTally>) -> (i64, i64) {
-    let tally = tally.expect("always set");
-    assert_eq!(tally.unpriced_count, 0);
-    (tally.count, cents(tally.amount.as_ref()) / 100)
-}
 
 /// Opening, created, increased, decreased, won, lost, expired, closing.
 fn moved(movement: Option<&PipelineMovement>) -> [(i64, i64); 8] {

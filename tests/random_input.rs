@@ -22,7 +22,7 @@ use channel_kpi::proto::channelkpi::v1::record_key::Key;
 use channel_kpi::proto::channelkpi::v1::{
     ConfigureTenantRequest, CreateTenantRequest, DeleteTenantRequest, GetPipelineRequest, GetRecordRequest,
     GetScorecardRequest, GetTenantRequest, ListRecordsRequest, ListScorecardsRequest, RecordKey, RecordKind,
-    Subject, SubjectKind, WriteMode, WriteRecordsRequest,
+    Subject, SubjectKind, Terms, WriteMode, WriteRecordsRequest,
 };
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, Kind, MapKey, MessageDescriptor, Value};
@@ -174,7 +174,8 @@ fn good_request(path: &str) -> Vec<u8> {
         "ListScorecards" => units().encode_to_vec(),
         "GetPipeline" => {
             let subject = Some(partner("A"));
-            GetPipelineRequest { subject, ..GetPipelineRequest::default() }.encode_to_vec()
+            let stages = Some(Terms { include_none: true, values: vec!["offer".into()] });
+            GetPipelineRequest { subject, stages, ..GetPipelineRequest::default() }.encode_to_vec()
         }
         "CreateTenant" => {
             CreateTenantRequest { tenant_id: tenant_id(), settings: Some(settings()) }.encode_to_vec()

@@ -33,6 +33,7 @@ mod pools;
 mod records;
 mod scope;
 mod standing;
+mod targets;
 mod trees;
 
 use std::collections::{BTreeMap, HashMap};
@@ -60,6 +61,7 @@ pub use self::pipeline::Found;
 pub use self::records::{Cursor, StoredVersion};
 pub use self::scope::Scope;
 pub use self::standing::Stood;
+pub use self::targets::TargetUnderWay;
 
 /// More deals than this are told anew aside, while readers keep the old pages. Under test few, so that
 /// small histories go both ways.

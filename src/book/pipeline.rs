@@ -5,7 +5,7 @@
 //! Amount, stage and probability are those of the version in force at the end of the date, which is found
 //! deal by deal. The expected close is the current version's.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::Book;
 use super::chain::Kept;
@@ -17,6 +17,7 @@ use super::pages::older;
 use super::scope::Scope;
 use crate::domain::amount::{Amount, BasisPoints};
 use crate::domain::calendar::Date;
+use crate::domain::ids::Term;
 use crate::domain::record::{DealStatus, Settings};
 use crate::kpi::pipeline::{Departure, Movement, OpenDeal, Passage, PipelineFold};
 
@@ -38,17 +39,39 @@ struct Priced {
 // === impl Book ===
 
 impl Book {
-    /// The deals that are open at the end of `as_of`, at the rates of `rates_on`.
+    /// The deals that are open at the end of `as_of`, at the rates of `rates_on`: those in one of `stages`,
+    /// or all where none is named.
     pub fn pipeline(
         &self,
         scope: &Scope,
+        stages: &[Option<Term>],
         as_of: Date,
         rates_on: Date,
         expiring_days: i32,
     ) -> Found<PipelineFold<'_>> {
         let mut fold = PipelineFold::new(as_of, expiring_days);
         let mut oldest_rate_on = None;
-        let Some(settings) = self.settings() else { return Found { found: fold, oldest_rate_on } };
+        let asked: HashSet<Option<&str>> =
+            stages.iter().map(|stage| stage.as_ref().map(Term::as_str)).collect();
+        self.each_open_deal(scope, as_of, rates_on, |deal, rate_on| {
+            if asked.is_empty() || asked.contains(&deal.stage) {
+                fold.add(deal);
+                oldest_rate_on = older(oldest_rate_on, rate_on);
+            }
+        });
+        Found { found: fold, oldest_rate_on }
+    }
+
+    /// Walks the deals of a scope that are open at the end of `as_of`, at the rates of `rates_on`, each with
+    /// the date of the oldest rate that it took.
+    pub(super) fn each_open_deal<'a>(
+        &'a self,
+        scope: &Scope,
+        as_of: Date,
+        rates_on: Date,
+        mut take: impl FnMut(&OpenDeal<'a>, Option<Date>),
+    ) {
+        let Some(settings) = self.settings() else { return };
         let probabilities: HashMap<&str, BasisPoints> =
             settings.stage_probabilities.iter().map(|(stage, bps)| (stage.as_str(), *bps)).collect();
         for (row, parts) in self.open_rows(scope, as_of) {
@@ -56,20 +79,19 @@ impl Book {
             let Some(current) = self.records.deals.current(number) else { continue };
             let Some(then) = self.as_it_stood(number, as_of, settings) else { continue };
             let priced = self.priced(&then, parts, rates_on, settings);
-            oldest_rate_on = older(oldest_rate_on, priced.oldest_rate_on);
             let stage = then.stage.map(|stage| self.records.dictionary.terms.name(stage));
             let of_stage = || probabilities.get(stage?).copied();
             let expires_on = expiry_of(&current, row.other_on, settings);
-            fold.add(&OpenDeal {
+            let deal = OpenDeal {
                 opened_on: row.other_on,
                 expires_on: (expires_on != Date::NEVER).then_some(expires_on),
                 expected_close_on: current.expected_close,
                 amount: priced.amount,
                 stage,
                 probability: then.probability.or_else(of_stage),
-            });
+            };
+            take(&deal, priced.oldest_rate_on);
         }
-        Found { found: fold, oldest_rate_on }
     }
 
     /// What became of deals from the end of `since` to the end of `as_of`, both at the rates of `rates_on`.

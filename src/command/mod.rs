@@ -17,6 +17,7 @@ mod premises;
 mod scorecard;
 mod serve;
 mod subject;
+mod targets;
 mod tenant;
 mod window;
 mod words;

@@ -1,4 +1,5 @@
-//! `pipeline`: the open deals of one subject, how long they are protected, and what changed, as tables or as JSON.
+//! `pipeline`: the open deals of one subject, how long they are protected, what changed, and how its targets
+//! stand, as tables or as JSON.
 
 use channel_kpi::proto::channelkpi::v1::kpi_service_client::KpiServiceClient;
 use channel_kpi::proto::channelkpi::v1::{
@@ -9,12 +10,13 @@ use clap::Args;
 
 use super::connection::{Connection, ConnectionArgs};
 use super::failure::Failure;
-use super::premises::PremisesArgs;
+use super::premises::{PremisesArgs, terms};
 use super::subject::SubjectArgs;
+use super::targets::targets;
 use super::words::{day, out_of_range, table, told_subject};
 use super::{Ending, json, number, print, window};
 
-/// Show the open deals of the company, a partner, an employee or a unit, and what changed.
+/// Show the open deals of the company, a partner, an employee or a unit, what changed, and its targets.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct PipelineCommand {
@@ -33,6 +35,11 @@ pub struct PipelineCommand {
     #[arg(long, value_name = "N")]
     expiring_days: Option<i32>,
 
+    /// Only open deals in this stage ('' for those without one); may be repeated. Changes and targets are
+    /// those of all stages.
+    #[arg(long, value_name = "STAGE")]
+    stage: Vec<String>,
+
     /// The answer as proto3 JSON.
     #[arg(long)]
     json: bool,
@@ -50,7 +57,10 @@ Examples:
     channel-kpi pipeline
 
   A distributor with all the partners below it, since the beginning of the quarter:
-    channel-kpi pipeline --partner P-17 --with-sub-partners --as-of 2017-09-30 --since 2017-06-30";
+    channel-kpi pipeline --partner P-17 --with-sub-partners --as-of 2017-09-30 --since 2017-06-30
+
+  The north's deals in two stages:
+    channel-kpi pipeline --region north --stage proposal --stage negotiation";
 
 impl PipelineCommand {
     pub async fn run(self) -> Result<Ending, Failure> {
@@ -68,6 +78,7 @@ impl PipelineCommand {
             expiring_days: self.expiring_days,
             premises: self.premises.premises(),
             consistency: None,
+            stages: terms(&self.stage),
         };
         Ok(KpiServiceClient::new(connection).get_pipeline(request).await?.into_inner())
     }
@@ -114,17 +125,21 @@ fn tables(answer: &GetPipelineResponse) -> String {
     if unpriced > 0 {
         remarks.push(format!("{} without a known amount: counted, worth 0 here.", number::count(unpriced)));
     }
-    [
+    let is_narrowed = definition.stages.is_some()
+        || definition.premises.as_ref().is_some_and(|premises| premises.filter.is_some());
+    if is_narrowed && !pipeline.targets.is_empty() {
+        remarks.push("Targets are those of the subject: no filter narrows them.".into());
+    }
+    let mut parts = vec![
         heading,
         by_stage.trim_fmt(),
         rows("Open for", ages),
         rows("Protected for", protected(&protection, definition.expiring_days)),
         rows(&changed, changes(&movement)),
-        remarks.join("\n"),
-    ]
-    .join("\n\n")
-    .trim_end()
-    .to_owned()
+    ];
+    parts.extend(targets(&pipeline.targets));
+    parts.push(remarks.join("\n"));
+    parts.join("\n\n").trim_end().to_owned()
 }
 
 fn protected(

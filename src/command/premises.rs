@@ -136,7 +136,7 @@ impl From<Role> for CreditRole {
     }
 }
 
-fn terms(values: &[String]) -> Option<Terms> {
+pub(super) fn terms(values: &[String]) -> Option<Terms> {
     let named = values.iter().filter(|value| !value.is_empty()).cloned().collect();
     let include_none = values.iter().any(String::is_empty);
     (!values.is_empty()).then_some(Terms { values: named, include_none })

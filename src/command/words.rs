@@ -155,6 +155,8 @@ pub fn absence(reason: i32) -> String {
         Ok(AbsentReason::NoLeadDecided) => "no lead decided".into(),
         Ok(AbsentReason::LeadsNotCounted) => "leads not counted".into(),
         Ok(AbsentReason::NoPast) => "no past".into(),
+        Ok(AbsentReason::TargetReached) => "reached".into(),
+        Ok(AbsentReason::OtherCurrency) => "other currency".into(),
         Ok(AbsentReason::Unspecified) | Err(_) => "absent".into(), // a newer sidecar's reason
     }
 }

@@ -79,6 +79,15 @@ impl ExchangePolicy {
         }
     }
 
+    /// The rates of what happened in days that end with `as_of`.
+    pub fn rates_until(self, as_of: Date) -> RatesOn {
+        match self {
+            Self::AtClose => RatesOn::OwnDay,
+            Self::WindowEnd => RatesOn::Day(as_of),
+            Self::Fixed(on) => RatesOn::Day(on),
+        }
+    }
+
     /// The rates of a question about what is open on a date.
     pub fn rates_of_stock(self, as_of: Date) -> Date {
         match self {

@@ -47,6 +47,12 @@ pub enum Absent {
     NoLeadDecided,
     LeadsNotCounted,
     NoPast,
+    /// Nothing remains of a target.
+    TargetReached,
+    /// A target is in another currency than the reporting currency.
+    OtherCurrency,
+    /// An exact term is beyond what a quantity holds.
+    OutOfRange,
 }
 
 pub type Figure = Result<Ratio, Absent>;

@@ -12,6 +12,7 @@ pub mod peers;
 pub mod pipeline;
 pub mod position;
 pub mod standing;
+pub mod target;
 pub mod value_score;
 
 /// The KPIs that can be asked for.

@@ -192,7 +192,7 @@ impl<'a> Cards<'a> {
         let (open, open_rate_on) = if self.asks_for(Kpi::OpportunityPipeline) {
             let stock_day = self.asked.premises.exchange.rates_of_stock(window.as_of);
             let rates_on = self.rates.day().unwrap_or(stock_day);
-            let found = self.book.pipeline(scope, window.as_of, rates_on, 0);
+            let found = self.book.pipeline(scope, &[], window.as_of, rates_on, 0);
             (found.found.open, found.oldest_rate_on)
         } else {
             (Worth::default(), None)

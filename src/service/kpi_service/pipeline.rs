@@ -33,11 +33,12 @@ pub async fn get<J: Journal>(
             as_of,
             rates_on,
             expiring_days: asked.expiring_days,
-            open: book.pipeline(&scope, as_of, rates_on, asked.expiring_days.into()),
+            open: book.pipeline(&scope, &asked.stages, as_of, rates_on, asked.expiring_days.into()),
             movement: book.movement(&scope, since, as_of, rates_on),
+            targets: book.targets(&asked.subject, asked.premises.roles, as_of, asked.premises.exchange),
         };
         let pipeline = pipeline::pipeline(&told, settings.reporting_currency);
-        let definition = pipeline::definition(&told, &request.premises, settings);
+        let definition = pipeline::definition(&told, &request, settings);
         Ok((pipeline, definition, book.revision()))
     });
     let (pipeline, definition, revision) = answer.await?;

@@ -131,7 +131,7 @@ where
     Some(none.into_iter().chain(each(values_at, values, parse)?.into_iter().map(Some)).collect())
 }
 
-fn terms(at: Path<'_>, sent: &Option<pb::Terms>) -> Option<Vec<Option<Term>>> {
+pub(super) fn terms(at: Path<'_>, sent: &Option<pb::Terms>) -> Option<Vec<Option<Term>>> {
     let Some(pb::Terms { values, include_none }) = sent else { return Some(Vec::new()) };
     alternatives(at, values, *include_none, |at, raw| at.check(Term::try_new(raw)))
 }

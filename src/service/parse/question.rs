@@ -1,7 +1,7 @@
 //! Questions: what KpiService and the reading half of RecordService are asked.
 
 use super::path::{Path, Violations, collect};
-use super::premises::premises;
+use super::premises::{premises, terms};
 use super::record::Refusal;
 use super::value::{self, each, known, optional, required, within};
 use crate::domain::calendar::Date;
@@ -84,6 +84,8 @@ pub struct PipelineQuestion {
     /// Absent: a month before `as_of`. Whether it is later is known where that is.
     pub since: Option<Date>,
     pub expiring_days: u16,
+    /// Of the open deals alone. None: those without one. Empty: all.
+    pub stages: Vec<Option<Term>>,
     pub premises: Premises,
     pub consistency: Consistency,
 }
@@ -301,7 +303,7 @@ pub fn list_scorecards(request: &pb::ListScorecardsRequest) -> Result<Scorecards
 }
 
 pub fn get_pipeline(request: &pb::GetPipelineRequest) -> Result<PipelineQuestion, Violations> {
-    let pb::GetPipelineRequest { subject, as_of, since, expiring_days, consistency, premises: asked } =
+    let pb::GetPipelineRequest { subject, as_of, since, expiring_days, consistency, premises: asked, stages } =
         request;
     collect(Violations::KEPT_MAX, |at| {
         let subject = value::subject_or_tenant(at.field("subject"), subject);
@@ -311,6 +313,7 @@ pub fn get_pipeline(request: &pb::GetPipelineRequest) -> Result<PipelineQuestion
             None => Some(PipelineQuestion::EXPIRING_DAYS_DEFAULT),
             Some(days) => within(at.field("expiring_days"), *days, 1..=36_500),
         };
+        let stages = terms(at.field("stages"), stages);
         let premises = premises(at.field("premises"), asked);
         let consistency = asked_consistency(at.field("consistency"), consistency);
         Some(PipelineQuestion {
@@ -318,6 +321,7 @@ pub fn get_pipeline(request: &pb::GetPipelineRequest) -> Result<PipelineQuestion
             as_of,
             since,
             expiring_days: expiring_days?,
+            stages: stages?,
             premises: premises?,
             consistency: consistency?,
         })

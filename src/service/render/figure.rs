@@ -70,7 +70,7 @@ impl Figures {
     }
 
     /// None for a sum beyond what the wire can hold. Of a quotient the terms are left out then.
-    fn ratio(&self, ratio: Ratio) -> Option<pb::Ratio> {
+    pub fn ratio(&self, ratio: Ratio) -> Option<pb::Ratio> {
         let terms = ratio.terms().and_then(|(numerator, denominator)| {
             Some((self.quantity(numerator)?, self.quantity(denominator)?))
         });
@@ -81,7 +81,7 @@ impl Figures {
         Some(pb::Ratio { quotient: ratio.quotient(), numerator, denominator })
     }
 
-    fn quantity(&self, quantity: Quantity) -> Option<pb::Quantity> {
+    pub fn quantity(&self, quantity: Quantity) -> Option<pb::Quantity> {
         use pb::quantity::Quantity::{Amount, Count};
         let quantity = match quantity {
             Quantity::Count(count) => Count(count),
@@ -105,7 +105,7 @@ fn wire_change(change: Change) -> pb::Change {
     pb::Change { absolute: Some(change.absolute), relative: change.relative, trend: trend.into() }
 }
 
-fn absent_reason(absent: Absent) -> pb::AbsentReason {
+pub fn absent_reason(absent: Absent) -> pb::AbsentReason {
     match absent {
         Absent::NoDealWon => pb::AbsentReason::NoDealWon,
         Absent::NoAmountKnown => pb::AbsentReason::NoAmountKnown,
@@ -117,5 +117,8 @@ fn absent_reason(absent: Absent) -> pb::AbsentReason {
         Absent::NoLeadDecided => pb::AbsentReason::NoLeadDecided,
         Absent::LeadsNotCounted => pb::AbsentReason::LeadsNotCounted,
         Absent::NoPast => pb::AbsentReason::NoPast,
+        Absent::TargetReached => pb::AbsentReason::TargetReached,
+        Absent::OtherCurrency => pb::AbsentReason::OtherCurrency,
+        Absent::OutOfRange => pb::AbsentReason::OutOfRange,
     }
 }

@@ -2,8 +2,8 @@
 
 use std::ops::RangeInclusive;
 
-use super::{premises, value};
-use crate::book::Found;
+use super::{premises, target, value};
+use crate::book::{Found, TargetUnderWay};
 use crate::domain::amount::Currency;
 use crate::domain::calendar::{Date, TIME_ZONE_RULES_VERSION};
 use crate::domain::record::Settings;
@@ -22,6 +22,7 @@ pub struct Told<'a> {
     pub expiring_days: u16,
     pub open: Found<PipelineFold<'a>>,
     pub movement: Found<Movement>,
+    pub targets: Found<Vec<TargetUnderWay<'a>>>,
 }
 
 pub fn pipeline(told: &Told<'_>, currency: Currency) -> pb::Pipeline {
@@ -43,21 +44,23 @@ pub fn pipeline(told: &Told<'_>, currency: Currency) -> pb::Pipeline {
         overdue: tally(&fold.overdue, currency),
         protection: Some(protection(&fold.protection, currency)),
         movement: Some(movement(&told.movement.found, currency)),
+        targets: told.targets.found.iter().map(|told| target::target(told, currency)).collect(),
     }
 }
 
 pub fn definition(
     told: &Told<'_>,
-    asked: &Option<pb::Premises>,
+    asked: &pb::GetPipelineRequest,
     settings: &Settings,
 ) -> pb::PipelineDefinition {
-    let oldest = [told.open.oldest_rate_on, told.movement.oldest_rate_on];
+    let oldest = [told.open.oldest_rate_on, told.movement.oldest_rate_on, told.targets.oldest_rate_on];
     pb::PipelineDefinition {
         as_of: Some(value::date(told.as_of)),
         since: Some(value::date(told.since)),
         expiring_days: told.expiring_days.into(),
         reporting_currency_code: settings.reporting_currency.code().to_owned(),
-        premises: Some(premises::premises(asked)),
+        premises: Some(premises::premises(&asked.premises)),
+        stages: asked.stages.clone(),
         rates_on: Some(value::date(told.rates_on)),
         oldest_rate_on: oldest.into_iter().flatten().min().map(value::date),
         time_zone: settings.zone.name().to_owned(),
@@ -102,7 +105,7 @@ fn by_days(spans: &[RangeInclusive<i32>], tallies: &[Tally], currency: Currency)
     spans.iter().zip(tallies).map(span).collect()
 }
 
-fn tally(tally: &Tally, currency: Currency) -> Option<pb::DealTally> {
+pub(super) fn tally(tally: &Tally, currency: Currency) -> Option<pb::DealTally> {
     Some(pb::DealTally {
         count: tally.count,
         amount: value::money(tally.amount_e4, currency),
