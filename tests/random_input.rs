@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use channel_kpi::proto::FILE_DESCRIPTOR_SET;
 use channel_kpi::proto::channelkpi::v1::record_key::Key;
 use channel_kpi::proto::channelkpi::v1::{
-    ConfigureTenantRequest, CreateTenantRequest, DeleteTenantRequest, GetPipelineRequest, GetRecordRequest,
+    ConfigureTenantRequest, CreateTenantRequest, DeleteTenantRequest, GetMarketingPerformanceRequest, GetPipelineRequest, GetRecordRequest,
     GetScorecardRequest, GetTenantRequest, ListRecordsRequest, ListScorecardsRequest, RecordKey, RecordKind,
     Subject, SubjectKind, WriteMode, WriteRecordsRequest,
 };
@@ -175,6 +175,11 @@ fn good_request(path: &str) -> Vec<u8> {
         "GetPipeline" => {
             let subject = Some(partner("A"));
             GetPipelineRequest { subject, ..GetPipelineRequest::default() }.encode_to_vec()
+        }
+        "GetMarketingPerformance" => {
+            let GetScorecardRequest { subject, window, as_of, .. } = march(partner("A"));
+            let default = GetMarketingPerformanceRequest::default();
+            GetMarketingPerformanceRequest { subject, window, as_of, ..default }.encode_to_vec()
         }
         "CreateTenant" => {
             CreateTenantRequest { tenant_id: tenant_id(), settings: Some(settings()) }.encode_to_vec()

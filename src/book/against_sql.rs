@@ -371,7 +371,10 @@ fn every_kpi_of_every_subject_and_window_equals_sql() {
             let expected = by_sql(&sql, &subject, days(window));
             assert_eq!(found, expected, "{case}");
 
-            let terms = |ratio: Ratio| (ratio.numerator(), ratio.denominator());
+            let terms = |ratio: Ratio| match ratio.denominator() {
+                Quantity::Count(denominator) => (ratio.numerator(), denominator),
+                other => panic!("{other:?} divides deals"),
+            };
             let Measures { won, lost, expired, .. } = expected;
             let size =
                 (won.priced_count > 0).then_some((Quantity::AmountE4(won.amount_e4), won.priced_count));

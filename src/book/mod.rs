@@ -18,6 +18,7 @@ mod entry;
 #[cfg(test)]
 mod histories;
 mod many;
+mod marketing;
 #[cfg(test)]
 mod mistakes;
 mod names;
@@ -51,6 +52,7 @@ use crate::domain::ids::{Id, kind};
 use crate::domain::premises::Knowledge;
 use crate::domain::record::{Record, Settings, State, Version, canonical};
 
+pub use self::marketing::MarketingQuestion;
 pub use self::pages::Fold;
 pub use self::pipeline::Found;
 pub use self::records::{Cursor, StoredVersion};

@@ -206,7 +206,8 @@ mod tests {
     use channel_kpi::proto::channelkpi::v1::kpi_service_client::KpiServiceClient;
     use channel_kpi::proto::channelkpi::v1::kpi_service_server::{KpiService, KpiServiceServer};
     use channel_kpi::proto::channelkpi::v1::{
-        GetPipelineRequest, GetPipelineResponse, GetScorecardRequest, GetScorecardResponse,
+        GetMarketingPerformanceRequest, GetMarketingPerformanceResponse, GetPipelineRequest,
+        GetPipelineResponse, GetScorecardRequest, GetScorecardResponse,
         ListScorecardsRequest, ListScorecardsResponse,
     };
     use tonic_types::ErrorDetails;
@@ -254,6 +255,13 @@ mod tests {
             _: tonic::Request<GetPipelineRequest>,
         ) -> Result<tonic::Response<GetPipelineResponse>, Status> {
             Err(Status::unimplemented("the test asks for no pipeline"))
+        }
+
+        async fn get_marketing_performance(
+            &self,
+            _: tonic::Request<GetMarketingPerformanceRequest>,
+        ) -> Result<tonic::Response<GetMarketingPerformanceResponse>, Status> {
+            Err(Status::unimplemented("the test asks for no marketing"))
         }
     }
 

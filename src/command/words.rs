@@ -134,6 +134,12 @@ pub fn absence(reason: i32) -> String {
         Ok(AbsentReason::NoDealWon) => "no deal won".into(),
         Ok(AbsentReason::NoAmountKnown) => "no amount known".into(),
         Ok(AbsentReason::NoDealEnded) => "no deal ended".into(),
+        Ok(AbsentReason::NoProspect) => "no prospect".into(),
+        Ok(AbsentReason::LeadsNotCounted) => "leads not counted".into(),
+        Ok(AbsentReason::NoSpend) => "no spend".into(),
+        Ok(AbsentReason::SpendNotTold) => "spend not told".into(),
+        Ok(AbsentReason::NoLead) => "no lead".into(),
+        Ok(AbsentReason::TotalIsZero) => "total is 0".into(),
         Ok(AbsentReason::OutOfRange) => out_of_range(),
         Ok(AbsentReason::Unspecified) | Err(_) => "absent".into(), // a newer sidecar's reason
     }

@@ -52,7 +52,7 @@ mod tests {
             };
             let figure = deal_success(&measures);
             let terms = figure.map(|ratio| (ratio.numerator(), ratio.denominator()));
-            assert_eq!(terms, expected.map(|(k, n)| (Quantity::Count(k), n)));
+            assert_eq!(terms, expected.map(|(k, n)| (Quantity::Count(k), Quantity::Count(n))));
             assert_eq!(missed(&measures).count, lost + expired);
             assert_eq!(interval(&measures).is_some(), expected.is_ok());
         }

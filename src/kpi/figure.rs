@@ -16,7 +16,7 @@ pub enum Quantity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ratio {
     numerator: Quantity,
-    denominator: i64,
+    denominator: Quantity,
 }
 
 /// Why there is no figure.
@@ -25,6 +25,17 @@ pub enum Absent {
     NoDealWon,
     NoAmountKnown,
     NoDealEnded,
+    /// None came; on the resolved basis, none came to its end.
+    NoProspect,
+    /// A filter asks for what only deals have.
+    LeadsNotCounted,
+    /// Nothing was spent, or nothing whose amount is known in the reporting currency.
+    NoSpend,
+    /// What was spent isn't known for such a subject or filter.
+    SpendNotTold,
+    NoLead,
+    /// Nothing can be a share of it.
+    TotalIsZero,
 }
 
 pub type Figure = Result<Ratio, Absent>;
@@ -34,31 +45,38 @@ pub type Figure = Result<Ratio, Absent>;
 impl Ratio {
     /// None where the denominator isn't above 0.
     pub fn new(numerator: Quantity, denominator: i64) -> Option<Self> {
-        (denominator > 0).then_some(Self { numerator, denominator })
+        Self::of(numerator, Quantity::Count(denominator))
+    }
+
+    /// The same to any quantity.
+    pub fn of(numerator: Quantity, denominator: Quantity) -> Option<Self> {
+        (denominator.scaled().0 > 0).then_some(Self { numerator, denominator })
     }
 
     /// A single quantity, as a ratio to one.
     pub fn whole(quantity: Quantity) -> Self {
-        Self { numerator: quantity, denominator: 1 }
+        Self { numerator: quantity, denominator: Quantity::Count(1) }
     }
 
     pub fn numerator(&self) -> Quantity {
         self.numerator
     }
 
-    pub fn denominator(&self) -> i64 {
+    pub fn denominator(&self) -> Quantity {
         self.denominator
     }
 
     /// The quotient in whole units, for display.
     pub fn quotient(&self) -> f64 {
-        let (numerator, scale) = self.numerator.scaled();
-        numerator as f64 / (self.denominator as f64 * scale)
+        let (numerator, above) = self.numerator.scaled();
+        let (denominator, below) = self.denominator.scaled();
+        numerator as f64 / (denominator as f64 * (above / below))
     }
 
-    /// Compares exactly: no quotient is rounded. Both are of one quantity.
+    /// Compares exactly: no quotient is rounded. Both are of the same quantities.
     pub fn cmp_exact(&self, other: &Self) -> Ordering {
-        let cross = |a: &Self, b: &Self| I256::from(a.numerator.scaled().0) * I256::from(b.denominator);
+        let cross =
+            |a: &Self, b: &Self| I256::from(a.numerator.scaled().0) * I256::from(b.denominator.scaled().0);
         cross(self, other).cmp(&cross(other, self))
     }
 }
@@ -79,6 +97,9 @@ impl Quantity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     HigherIsBetter,
+    LowerIsBetter,
+    /// Neither way is good by itself.
+    Neither,
 }
 
 /// How a figure changed since an earlier one.
@@ -88,7 +109,8 @@ pub struct Change {
     pub absolute: f64,
     /// As a share of the earlier one; None unless that is above 0.
     pub relative: Option<f64>,
-    pub trend: Trend,
+    /// None where neither way is good.
+    pub trend: Option<Trend>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,10 +124,12 @@ pub enum Trend {
 pub fn change(later: &Figure, earlier: &Figure, direction: Direction) -> Option<Change> {
     let (Ok(later), Ok(earlier)) = (later, earlier) else { return None };
     let (now, then) = (later.quotient(), earlier.quotient());
+    use Direction::{HigherIsBetter, LowerIsBetter, Neither};
     let trend = match (later.cmp_exact(earlier), direction) {
-        (Ordering::Equal, _) => Trend::Same,
-        (Ordering::Greater, Direction::HigherIsBetter) => Trend::Better,
-        (Ordering::Less, Direction::HigherIsBetter) => Trend::Worse,
+        (_, Neither) => None,
+        (Ordering::Equal, _) => Some(Trend::Same),
+        (Ordering::Greater, HigherIsBetter) | (Ordering::Less, LowerIsBetter) => Some(Trend::Better),
+        (Ordering::Less, HigherIsBetter) | (Ordering::Greater, LowerIsBetter) => Some(Trend::Worse),
     };
     Some(Change { absolute: now - then, relative: (then > 0.0).then(|| (now - then) / then), trend })
 }
@@ -146,13 +170,35 @@ mod tests {
             (Err(Absent::NoDealEnded), ratio(3, 1), None),
         ] {
             let found = change(&later, &earlier, Direction::HigherIsBetter);
-            assert_eq!(found.map(|change| change.trend), expected.map(|(trend, _)| trend));
+            assert_eq!(found.and_then(|change| change.trend), expected.map(|(trend, _)| trend));
             let relative = found.and_then(|change| change.relative);
             match expected.and_then(|(_, relative)| relative) {
                 Some(expected) => assert!((relative.unwrap() - expected).abs() < 1e-12),
                 None => assert_eq!(relative, None),
             }
         }
+    }
+
+    #[test]
+    fn less_is_better_of_costs_and_neither_of_spend() {
+        for (later, direction, expected) in [
+            (2, Direction::LowerIsBetter, Some(Trend::Better)),
+            (3, Direction::LowerIsBetter, Some(Trend::Same)),
+            (4, Direction::LowerIsBetter, Some(Trend::Worse)),
+            (4, Direction::Neither, None),
+        ] {
+            let found = change(&ratio(later, 1), &ratio(3, 1), direction).unwrap();
+            assert_eq!((found.absolute, found.trend), ((later - 3) as f64, expected));
+        }
+    }
+
+    #[test]
+    fn money_to_money_has_no_unit() {
+        let ratio = Ratio::of(Quantity::AmountE4(400_0000), Quantity::AmountE4(310_0000)).unwrap();
+        assert!((ratio.quotient() - 400.0 / 310.0).abs() < 1e-12);
+        assert_eq!(Ratio::of(Quantity::AmountE4(1), Quantity::AmountE4(0)), None);
+        let less = Ratio::of(Quantity::AmountE4(-1), Quantity::AmountE4(1)).unwrap();
+        assert_eq!(less.cmp_exact(&ratio), Ordering::Less);
     }
 
     #[test]

@@ -4,6 +4,7 @@ pub mod average_deal_size;
 pub mod deal_count;
 pub mod deal_success;
 pub mod figure;
+pub mod marketing_channel;
 pub mod measures;
 pub mod pipeline;
 

@@ -1,7 +1,6 @@
-//! Scorecards, as the wire has them. The one place where figures are rounded: for display, beside the
-//! exact ratio.
+//! Scorecards, as the wire has them.
 
-use super::{premises, value};
+use super::{figure, premises, value};
 use crate::book::Fold;
 use crate::domain::amount::Currency;
 use crate::domain::calendar::TIME_ZONE_RULES_VERSION;
@@ -9,7 +8,7 @@ use crate::domain::premises::RatesOn;
 use crate::domain::record::Settings;
 use crate::domain::subject::Subject;
 use crate::domain::window::Window;
-use crate::kpi::figure::{Absent, Direction, Figure, Quantity, Ratio, Trend, change};
+use crate::kpi::figure::{Direction, Figure};
 use crate::kpi::measures::Measures;
 use crate::kpi::{Kpi, average_deal_size, deal_count, deal_success};
 use crate::proto::channelkpi::v1 as pb;
@@ -76,24 +75,17 @@ struct Figures<'a> {
     currency: Currency,
 }
 
-/// A KPI's figure, beside the earlier one.
-struct Compared {
-    figure: Option<pb::Figure>,
-    comparison: Option<pb::Figure>,
-    change: Option<pb::Change>,
-}
-
 // === impl Figures ===
 
 impl Figures<'_> {
     fn average_deal_size(&self) -> pb::AverageDealSize {
         use average_deal_size::{DIRECTION, average_deal_size, unpriced_won_count};
-        let Compared { figure, comparison, change } = self.compare(average_deal_size, DIRECTION);
+        let pb::ComparedFigure { figure, comparison, change } = self.compare(average_deal_size, DIRECTION);
         pb::AverageDealSize { figure, comparison, change, unpriced_won_count: unpriced_won_count(self.now) }
     }
 
     fn deal_count(&self) -> pb::DealCount {
-        let Compared { figure, comparison, change } =
+        let pb::ComparedFigure { figure, comparison, change } =
             self.compare(deal_count::deal_count, deal_count::DIRECTION);
         pb::DealCount {
             figure,
@@ -106,7 +98,7 @@ impl Figures<'_> {
 
     fn deal_success(&self) -> pb::DealSuccess {
         use deal_success::{DIRECTION, deal_success, interval, missed};
-        let Compared { figure, comparison, change } = self.compare(deal_success, DIRECTION);
+        let pb::ComparedFigure { figure, comparison, change } = self.compare(deal_success, DIRECTION);
         let missed = missed(self.now);
         pb::DealSuccess {
             figure,
@@ -121,64 +113,11 @@ impl Figures<'_> {
         }
     }
 
-    fn compare(&self, formula: impl Fn(&Measures) -> Figure, direction: Direction) -> Compared {
-        let (now, before) = (formula(self.now), self.before.map(formula));
-        let change = before.and_then(|before| change(&now, &before, direction));
-        Compared {
-            figure: Some(self.figure(now)),
-            comparison: before.map(|before| self.figure(before)),
-            change: change.map(|change| pb::Change {
-                absolute: Some(change.absolute),
-                relative: change.relative,
-                trend: trend(change.trend).into(),
-            }),
-        }
-    }
-
-    fn figure(&self, figure: Figure) -> pb::Figure {
-        use pb::figure::Result::{AbsentReason, Value};
-        let result = match figure {
-            Ok(ratio) => self.ratio(ratio).map_or(AbsentReason(pb::AbsentReason::OutOfRange.into()), Value),
-            Err(absent) => AbsentReason(absent_reason(absent).into()),
-        };
-        pb::Figure { result: Some(result) }
-    }
-
-    /// None where the numerator is beyond what the wire can hold.
-    fn ratio(&self, ratio: Ratio) -> Option<pb::Ratio> {
-        Some(pb::Ratio {
-            quotient: ratio.quotient(),
-            numerator: Some(self.quantity(ratio.numerator())?),
-            denominator: Some(self.quantity(Quantity::Count(ratio.denominator()))?),
-        })
-    }
-
-    fn quantity(&self, quantity: Quantity) -> Option<pb::Quantity> {
-        use pb::quantity::Quantity::{Amount, Count};
-        let quantity = match quantity {
-            Quantity::Count(count) => Count(count),
-            Quantity::AmountE4(amount_e4) => Amount(self.money(amount_e4)?),
-        };
-        Some(pb::Quantity { quantity: Some(quantity) })
+    fn compare(&self, formula: impl Fn(&Measures) -> Figure, direction: Direction) -> pb::ComparedFigure {
+        figure::compared(formula(self.now), self.before.map(formula), direction, self.currency)
     }
 
     fn money(&self, amount_e4: i128) -> Option<Money> {
         value::money(amount_e4, self.currency)
-    }
-}
-
-fn absent_reason(absent: Absent) -> pb::AbsentReason {
-    match absent {
-        Absent::NoDealWon => pb::AbsentReason::NoDealWon,
-        Absent::NoAmountKnown => pb::AbsentReason::NoAmountKnown,
-        Absent::NoDealEnded => pb::AbsentReason::NoDealEnded,
-    }
-}
-
-fn trend(trend: Trend) -> pb::Trend {
-    match trend {
-        Trend::Better => pb::Trend::Better,
-        Trend::Worse => pb::Trend::Worse,
-        Trend::Same => pb::Trend::Same,
     }
 }
