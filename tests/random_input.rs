@@ -20,9 +20,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use channel_kpi::proto::FILE_DESCRIPTOR_SET;
 use channel_kpi::proto::channelkpi::v1::record_key::Key;
 use channel_kpi::proto::channelkpi::v1::{
-    ConfigureTenantRequest, CreateTenantRequest, DeleteTenantRequest, GetMarketingPerformanceRequest, GetPipelineRequest, GetRecordRequest,
-    GetScorecardRequest, GetTenantRequest, ListRecordsRequest, ListScorecardsRequest, RecordKey, RecordKind,
-    Subject, SubjectKind, WriteMode, WriteRecordsRequest,
+    ConfigureTenantRequest, CreateTenantRequest, DeleteTenantRequest, GetMarketingPerformanceRequest,
+    GetPipelineRequest, GetRecordRequest, GetScorecardRequest, GetTenantRequest, ListRecordsRequest,
+    ListScorecardsRequest, RecordKey, RecordKind, Subject, SubjectKind, WriteMode, WriteRecordsRequest,
 };
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, Kind, MapKey, MessageDescriptor, Value};

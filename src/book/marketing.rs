@@ -158,7 +158,13 @@ impl Book {
         }
     }
 
-    fn dated<'a>(&'a self, sheet: fn(&Page) -> &Sheet, scope: &'a Scope, from: Date, last: Date) -> Entries<'a> {
+    fn dated<'a>(
+        &'a self,
+        sheet: fn(&Page) -> &Sheet,
+        scope: &'a Scope,
+        from: Date,
+        last: Date,
+    ) -> Entries<'a> {
         Box::new(self.pages.entries(sheet, scope, from, last))
     }
 

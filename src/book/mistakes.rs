@@ -136,7 +136,11 @@ fn lost_and_expired_deals_and_those_of_archived_partners_are_in_the_rate() {
     for subject in [Subject::Tenant, partner("a", false)] {
         let measures = measures(&book, &subject, days("2024-03-01..2024-04-01"));
         let success = deal_success(&measures).unwrap();
-        assert_eq!((success.numerator(), success.denominator()), (Quantity::Count(1), Quantity::Count(3)), "{subject:?}");
+        assert_eq!(
+            (success.numerator(), success.denominator()),
+            (Quantity::Count(1), Quantity::Count(3)),
+            "{subject:?}"
+        );
         assert_eq!(missed(&measures).count, 2, "{subject:?}");
     }
 }
@@ -246,6 +250,9 @@ fn the_average_leaves_out_deals_without_an_amount() {
     ]);
     let measures = tenant(&book, "2024-03-01..2024-04-01");
     let average = average_deal_size(&measures).unwrap();
-    assert_eq!((average.numerator(), average.denominator()), (Quantity::AmountE4(800_0000), Quantity::Count(2)));
+    assert_eq!(
+        (average.numerator(), average.denominator()),
+        (Quantity::AmountE4(800_0000), Quantity::Count(2))
+    );
     assert_eq!((measures.won.count, unpriced_won_count(&measures)), (3, 1));
 }

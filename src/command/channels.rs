@@ -75,8 +75,11 @@ impl ChannelsCommand {
     pub async fn run(self) -> Result<Ending, Failure> {
         self.subject.check(false)?;
         let answer = self.connection.with(async |connection| self.ask(connection).await).await?;
-        let text =
-            if self.json { json::render("GetMarketingPerformanceResponse", &answer) } else { tables(&answer) };
+        let text = if self.json {
+            json::render("GetMarketingPerformanceResponse", &answer)
+        } else {
+            tables(&answer)
+        };
         print(&text)?;
         Ok(Ending::Done)
     }
@@ -236,7 +239,9 @@ fn remarks(total: &MarketingFigures) -> String {
     let remarks = [
         told(total.unpriced_won_count, "deals won without a known amount: counted, worth 0 here."),
         told(total.unconverted_spend_day_count, "days of spends without an exchange rate: not in the spend."),
-        total.unresolved_count.and_then(|count| told(count, "leads have neither purchased nor been lost yet.")),
+        total
+            .unresolved_count
+            .and_then(|count| told(count, "leads have neither purchased nor been lost yet.")),
     ];
     remarks.into_iter().flatten().collect::<Vec<_>>().join("\n")
 }

@@ -207,8 +207,8 @@ mod tests {
     use channel_kpi::proto::channelkpi::v1::kpi_service_server::{KpiService, KpiServiceServer};
     use channel_kpi::proto::channelkpi::v1::{
         GetMarketingPerformanceRequest, GetMarketingPerformanceResponse, GetPipelineRequest,
-        GetPipelineResponse, GetScorecardRequest, GetScorecardResponse,
-        ListScorecardsRequest, ListScorecardsResponse,
+        GetPipelineResponse, GetScorecardRequest, GetScorecardResponse, ListScorecardsRequest,
+        ListScorecardsResponse,
     };
     use tonic_types::ErrorDetails;
 

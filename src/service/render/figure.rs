@@ -9,9 +9,7 @@ use crate::proto::channelkpi::v1 as pb;
 pub fn figure(figure: Figure, currency: Currency) -> pb::Figure {
     use pb::figure::Result::{AbsentReason, Value};
     let result = match figure {
-        Ok(found) => {
-            ratio(found, currency).map_or(AbsentReason(pb::AbsentReason::OutOfRange.into()), Value)
-        }
+        Ok(found) => ratio(found, currency).map_or(AbsentReason(pb::AbsentReason::OutOfRange.into()), Value),
         Err(absent) => AbsentReason(absent_reason(absent).into()),
     };
     pb::Figure { result: Some(result) }
