@@ -238,7 +238,7 @@ fn nothing_grows_by_100_percent_from_0() {
     let book = book([sent("d1", won("2024-03-05"))]);
     let (before, now) = (tenant(&book, "2024-02-01..2024-03-01"), tenant(&book, "2024-03-01..2024-04-01"));
     let change = change(&deal_count(&now), &deal_count(&before), deal_count::DIRECTION).unwrap();
-    assert_eq!((change.absolute, change.relative, change.trend), (1.0, None, Trend::Better));
+    assert_eq!((change.absolute, change.relative, change.trend), (1.0, None, Some(Trend::Better)));
 }
 
 #[test]
