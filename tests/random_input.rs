@@ -50,7 +50,7 @@ async fn whatever_comes_is_answered_or_refused() {
 
     let methods = methods();
     let paths: Vec<&str> = methods.iter().map(|(path, _)| path.as_ref()).collect();
-    assert_eq!(paths.len(), 10, "{paths:?}");
+    assert_eq!(paths.len(), 11, "{paths:?}");
     let mut dice = Dice(20_240_331);
     for (path, input) in &methods {
         let channel = sidecar.connect().await;

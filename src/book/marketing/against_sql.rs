@@ -383,9 +383,9 @@ fn every_row_of_every_subject_and_window_equals_sql() {
         let subject = Subject::Partner { partner: id(&of), include_sub_partners: false };
         (subject, format!("partner = '{of}'"), format!("partner = '{of}'"))
     });
-    let employees = (0..EMPLOYEES).map(|n| format!("e{n}")).map(|of| {
-        (Subject::Employee(id(&of)), format!("owner = '{of}'"), "FALSE".to_owned())
-    });
+    let employees = (0..EMPLOYEES)
+        .map(|n| format!("e{n}"))
+        .map(|of| (Subject::Employee(id(&of)), format!("owner = '{of}'"), "FALSE".to_owned()));
     let tenant = (Subject::Tenant, "TRUE".to_owned(), "TRUE".to_owned());
     let subjects: Vec<_> = [tenant].into_iter().chain(partners).chain(employees).collect();
     let paid = Filter { media: vec![Some(Media::Paid)], ..Filter::default() };
@@ -422,8 +422,7 @@ fn every_row_of_every_subject_and_window_equals_sql() {
                     let conditions =
                         (format!("{of_subject} AND {of_filter}"), format!("{of_spender} AND {of_filter}"));
                     let as_of = date(as_of).day_number();
-                    let mut expected =
-                        by_sql(&sql, basis, (&conditions.0, &conditions.1), dates, as_of);
+                    let mut expected = by_sql(&sql, basis, (&conditions.0, &conditions.1), dates, as_of);
                     expected.retain(|_, row| *row != [0; 10]);
                     assert_eq!(found, expected, "{case}");
                     won_count += expected.values().map(|row| row[3]).sum::<i64>();

@@ -307,8 +307,12 @@ impl Truth {
             _ => false,
         };
         sent.sort_by_key(|version| (version.key, is_deleted(&version.record), canonical(&version.record)));
-        let mut truth =
-            Self { leads: BTreeMap::new(), deals: BTreeMap::new(), spends: vec![], channels: BTreeMap::new() };
+        let mut truth = Self {
+            leads: BTreeMap::new(),
+            deals: BTreeMap::new(),
+            spends: vec![],
+            channels: BTreeMap::new(),
+        };
         let mut spends = BTreeMap::new();
         for version in sent {
             match &version.record {
@@ -461,7 +465,8 @@ impl Truth {
     fn passes(&self, home: &Home, asked: &Asked) -> bool {
         let Filter { channels, media, regions, .. } = &asked.filter;
         let channel = home.channel.as_deref();
-        let is_asked = |id: &Option<crate::domain::ids::ChannelId>| id.as_ref().map(|id| id.as_str()) == channel;
+        let is_asked =
+            |id: &Option<crate::domain::ids::ChannelId>| id.as_ref().map(|id| id.as_str()) == channel;
         let is_subjects = match &asked.subject {
             Subject::Employee(employee) => home.owner.as_deref() == Some(employee.as_str()),
             Subject::Partner { .. } => {
@@ -488,12 +493,8 @@ impl Truth {
                 }
                 _ => false,
             };
-            let home = Home {
-                channel: Some(spend.channel.to_string()),
-                region: None,
-                owner: None,
-                credits: vec![],
-            };
+            let home =
+                Home { channel: Some(spend.channel.to_string()), region: None, owner: None, credits: vec![] };
             let of_tenant = Asked { subject: Subject::Tenant, ..asked.clone() };
             if !is_subjects || !self.passes(&home, &of_tenant) {
                 continue;
