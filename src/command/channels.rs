@@ -3,7 +3,7 @@
 use channel_kpi::proto::channelkpi::v1::kpi_service_client::KpiServiceClient;
 use channel_kpi::proto::channelkpi::v1::{
     ComparedFigure, Figure, GetMarketingPerformanceRequest, GetMarketingPerformanceResponse, MarketingBasis,
-    MarketingFigures, MarketingPerformance, Media, Window, quantity,
+    MarketingFigures, MarketingPerformance, Media, Window,
 };
 use channel_kpi::proto::google::r#type::Date;
 use clap::{Args, ValueEnum};
@@ -196,19 +196,12 @@ fn won_amount(row: &MarketingFigures) -> f64 {
 
 /// Whether anything came in the window or in the one before.
 fn is_something(row: &MarketingFigures) -> bool {
-    [&row.lead_count, &row.converted_lead_count, &row.opened_count, &row.won_count, &row.close_rate]
-        .into_iter()
-        .flatten()
-        .flat_map(|compared| [compared.figure.as_ref(), compared.comparison.as_ref()])
-        .filter_map(ratio)
-        .any(|ratio| !matches!(quantity_of(ratio.numerator.as_ref()), Some(0)))
-}
-
-fn quantity_of(term: Option<&channel_kpi::proto::channelkpi::v1::Quantity>) -> Option<i64> {
-    match term?.quantity.as_ref()? {
-        quantity::Quantity::Count(count) => Some(*count),
-        quantity::Quantity::Amount(_) => None,
-    }
+    let counts = [&row.lead_count, &row.converted_lead_count, &row.opened_count, &row.won_count];
+    let both = |compared: &ComparedFigure| [compared.figure.clone(), compared.comparison.clone()];
+    let is_above_0 =
+        |figure: &Option<Figure>| ratio(figure.as_ref()).is_some_and(|ratio| ratio.quotient > 0.0);
+    ratio(now(&row.close_rate)).is_some()
+        || counts.into_iter().flatten().flat_map(both).any(|f| is_above_0(&f))
 }
 
 /// How the rows changed since the window before.
@@ -258,5 +251,113 @@ fn close_rate(figure: Option<&Figure>) -> String {
             format!("{} {terms}", rate_figure(figure))
         }
         None => rate_figure(figure),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use channel_kpi::proto::channelkpi::v1::{
+        AbsentReason, Change, ChannelPerformance, DateRange, Definition, MediumPerformance, Quantity, Ratio,
+        figure, quantity,
+    };
+    use channel_kpi::proto::google::r#type::Money;
+
+    use super::*;
+
+    fn count(count: i64) -> Quantity {
+        Quantity { quantity: Some(quantity::Quantity::Count(count)) }
+    }
+
+    fn compared(result: figure::Result) -> Option<ComparedFigure> {
+        let change = Change { absolute: Some(1.0), relative: None, trend: 0 };
+        let figure = Some(Figure { result: Some(result) });
+        Some(ComparedFigure { figure, comparison: None, change: Some(change) })
+    }
+
+    fn counted(number: i64, denominator: i64) -> Option<ComparedFigure> {
+        let (quotient, denominator_) = (number as f64 / denominator as f64, Some(count(denominator)));
+        let numerator = Some(count(number));
+        compared(figure::Result::Value(Ratio { quotient, numerator, denominator: denominator_ }))
+    }
+
+    fn money(units: i64) -> Option<ComparedFigure> {
+        let amount = Money { currency_code: "USD".into(), units, nanos: 0 };
+        let numerator = Some(Quantity { quantity: Some(quantity::Quantity::Amount(amount)) });
+        let ratio = Ratio { quotient: units as f64, numerator, denominator: Some(count(1)) };
+        compared(figure::Result::Value(ratio))
+    }
+
+    fn row(won_units: i64) -> Option<MarketingFigures> {
+        let no_spend = || compared(figure::Result::AbsentReason(AbsentReason::NoSpend.into()));
+        Some(MarketingFigures {
+            lead_count: counted(2, 1),
+            converted_lead_count: counted(1, 1),
+            won_count: counted(1, 1),
+            won_amount: money(won_units),
+            unpriced_won_count: 3,
+            spend: money(0),
+            cost_per_lead: no_spend(),
+            cost_per_won_deal: no_spend(),
+            return_on_ad_spend: no_spend(),
+            return_on_investment: no_spend(),
+            close_rate: counted(1, 2),
+            ..MarketingFigures::default()
+        })
+    }
+
+    #[test]
+    fn media_stand_above_their_channels_and_the_greatest_come_first() {
+        let channel = |id: &str, name: &str, media: Media, won_units| ChannelPerformance {
+            marketing_channel_id: id.into(),
+            name: name.into(),
+            media: media.into(),
+            figures: row(won_units),
+        };
+        let media = [Media::Paid, Media::Earned, Media::Owned, Media::Unspecified];
+        let performance = MarketingPerformance {
+            total: row(1_300),
+            media: media.map(|media| MediumPerformance { media: media.into(), figures: row(1) }).into(),
+            channels: vec![
+                channel("ads", "Ads", Media::Paid, 300),
+                channel("banner", "", Media::Paid, 1_000),
+                channel("blog", "blog", Media::Owned, 0),
+            ],
+            unattributed: Some(MarketingFigures::default()),
+            ..MarketingPerformance::default()
+        };
+        let date = |month, day| Some(Date { year: 2024, month, day });
+        let march = Some(DateRange { start_on: date(3, 1), end_on: date(4, 1) });
+        let definition = Definition { window: march, as_of: date(3, 31), ..Definition::default() };
+        let mut answer = GetMarketingPerformanceResponse {
+            performance: Some(performance),
+            definition: Some(definition),
+            ..GetMarketingPerformanceResponse::default()
+        };
+        let text = tables(&answer);
+        let expected = "\
+Channel      Leads  Converted  Won  Won amount  Spend  Per lead  Per won deal      ROAS       ROI     Close rate
+Paid             2          1    1        1.00   0.00  no spend      no spend  no spend  no spend  50.00 % (1/2)
+  banner         2          1    1    1,000.00   0.00  no spend      no spend  no spend  no spend  50.00 % (1/2)
+  Ads (ads)      2          1    1      300.00   0.00  no spend      no spend  no spend  no spend  50.00 % (1/2)
+Owned            2          1    1        1.00   0.00  no spend      no spend  no spend  no spend  50.00 % (1/2)
+  blog           2          1    1        0.00   0.00  no spend      no spend  no spend  no spend  50.00 % (1/2)
+All              2          1    1    1,300.00   0.00  no spend      no spend  no spend  no spend  50.00 % (1/2)
+
+3 deals won without a known amount: counted, worth 0 here.";
+        assert!(text.starts_with("The company, 2024-03-01 to 2024-03-31, as of 2024-03-31\n"), "{text}");
+        assert!(text.ends_with(&format!("\neverything by its own date\n\n{expected}")), "{text}");
+
+        let (performance, definition) = (answer.performance.as_mut(), answer.definition.as_mut());
+        let (performance, definition) = (performance.expect("it is set"), definition.expect("it is set"));
+        performance.set_basis(MarketingBasis::Cohort);
+        performance.unattributed = row(5);
+        definition.comparison_window = definition.window;
+        let text = tables(&answer);
+        assert!(text.contains("\nthe leads that came in these days, and what they have led to\n"), "{text}");
+        assert!(text.contains("\nNo known medium      2 "), "{text}");
+        assert!(text.contains("\n  (no channel)       2 "), "{text}");
+        let change =
+            "\n  banner            +1   +1       +1.00  +1.00     +1.00         +1.00  +100.00 pp\n";
+        assert!(text.contains(change), "{text}");
     }
 }
