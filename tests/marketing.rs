@@ -24,7 +24,7 @@ use channel_kpi::proto::channelkpi::v1::{
 use channel_kpi::proto::google::r#type::{Decimal, Money};
 use sidecar::{Caller, Sidecar};
 use tonic::Code;
-use worked_example::{date, deal, lost, noon, records, settings, sourced, usd, version, won};
+use worked_example::{at, date, deal, lost, noon, records, settings, sourced, usd, version, won};
 
 fn partner(partner_id: &str, include_sub_partners: bool) -> Subject {
     let partner = PartnerSubject { partner_id: partner_id.into(), include_sub_partners };
@@ -310,6 +310,11 @@ async fn the_worked_example_on_the_cohort_basis_and_of_others() {
     );
     let total = "ALL 3 1 1 1 (400.00) | 360.00 360.00/3 360.00 400.00/360.00 40.00/360.00 | 1/3 (1)";
     assert_eq!(rows[8], total);
+
+    // As the host knew it before it told what it spent.
+    let premises = Some(Premises { known_at: at("2024-03-01T05:59:59Z"), ..Premises::default() });
+    let rows_then = table(&mut caller, GetMarketingPerformanceRequest { premises, ..march() }).await;
+    assert!(rows_then[8].starts_with("ALL 0 0 0 0 (0.00) | 0.00 no-spend "), "{}", rows_then[8]);
 
     // February's leads, as they had ripened a month later: by the end of February, nothing.
     let february = |as_of| GetMarketingPerformanceRequest {

@@ -10,7 +10,7 @@ mod against_sql;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use super::Book;
 use super::chain::Chain;
@@ -45,8 +45,9 @@ pub struct MarketingQuestion<'a> {
 /// The rows so far.
 struct Rows {
     nothing: Performance,
-    /// None: unattributed.
-    by_channel: HashMap<Option<ChannelRef>, Performance>,
+    /// By the numbers of channels, where there is something.
+    by_channel: Vec<Option<Performance>>,
+    unattributed: Performance,
     oldest_rate_on: Option<Date>,
 }
 
@@ -63,7 +64,10 @@ type Entries<'a> = Box<dyn Iterator<Item = (&'a Row, Parts<'a>)> + 'a>;
 
 impl Rows {
     fn of(&mut self, channel: Option<ChannelRef>) -> &mut Performance {
-        self.by_channel.entry(channel).or_insert(self.nothing)
+        match channel {
+            None => &mut self.unattributed,
+            Some(channel) => self.by_channel[channel.index()].get_or_insert(self.nothing),
+        }
     }
 
     fn note_rate(&mut self, value: Value) {
@@ -80,7 +84,8 @@ impl Book {
         let spenders = self.spenders(asked);
         let are_leads_counted = !asked.filter.asks_for_deals_only();
         let nothing = Performance::nothing(asked.basis, are_leads_counted, spenders.is_some());
-        let mut rows = Rows { nothing, by_channel: HashMap::new(), oldest_rate_on: None };
+        let by_channel = vec![None; self.records.dictionary.channels.len()];
+        let mut rows = Rows { nothing, by_channel, unattributed: nothing, oldest_rate_on: None };
         let dates = window.counted();
         if let Some(settings) = self.settings()
             && dates.days() > 0
@@ -236,21 +241,19 @@ impl Book {
     }
 
     /// The rows by the ids of their channels, with those of the channels by which nothing came.
-    fn named(&self, rows: Rows, scope: &Scope) -> Found<MarketingFold<'_>> {
-        let Rows { nothing, mut by_channel, oldest_rate_on } = rows;
-        let unattributed = by_channel.remove(&None).unwrap_or(nothing);
+    fn named(&self, mut rows: Rows, scope: &Scope) -> Found<MarketingFold<'_>> {
         let names = &self.records.dictionary.channels;
-        let listed = self.records.channels.chains().filter(|(_, chain)| !chain.is_deleted());
-        let listed = listed.filter_map(|(id, _)| names.get(id.as_str()));
-        for channel in listed.filter(|&channel| passes(scope, Some(channel))) {
-            by_channel.entry(Some(channel)).or_insert(nothing);
+        let sent = self.records.channels.chains().filter(|(_, chain)| !chain.is_deleted());
+        let sent = sent.filter_map(|(id, _)| names.get(id.as_str()));
+        for channel in sent.filter(|&channel| passes(scope, Some(channel))) {
+            rows.of(Some(channel));
         }
-        let named = by_channel.into_iter().filter_map(|(channel, performance)| {
-            let (name, media) = self.channel(channel?);
-            Some((names.name(channel?), Channel { name, media, performance }))
+        let named = names.refs().zip(&rows.by_channel).filter_map(|(channel, &performance)| {
+            let (name, media) = self.channel(channel);
+            Some((names.name(channel), Channel { name, media, performance: performance? }))
         });
-        let channels: BTreeMap<&str, Channel<'_>> = named.collect();
-        Found { found: MarketingFold { channels, unattributed }, oldest_rate_on }
+        let (channels, unattributed) = (named.collect(), rows.unattributed);
+        Found { found: MarketingFold { channels, unattributed }, oldest_rate_on: rows.oldest_rate_on }
     }
 
     /// A channel's name and medium, of the last version that says them.

@@ -211,8 +211,7 @@ fn changes(rows: &[(String, MarketingFigures)]) -> String {
     let numbers: Vec<usize> = (1..COLUMNS.len()).collect();
     let mut table = table(&COLUMNS, &numbers);
     for (name, row) in rows {
-        let change =
-            |figure: &Option<ComparedFigure>| figure.as_ref().and_then(|figure| figure.change.clone());
+        let change = |figure: &Option<ComparedFigure>| figure.as_ref().and_then(|figure| figure.change);
         table.add_row([
             name.clone(),
             relative_change(change(&row.lead_count).as_ref(), 0),
@@ -356,8 +355,7 @@ All              2          1    1    1,300.00   0.00  no spend      no spend  n
         assert!(text.contains("\nthe leads that came in these days, and what they have led to\n"), "{text}");
         assert!(text.contains("\nNo known medium      2 "), "{text}");
         assert!(text.contains("\n  (no channel)       2 "), "{text}");
-        let change =
-            "\n  banner            +1   +1       +1.00  +1.00     +1.00         +1.00  +100.00 pp\n";
+        let change = "\n  banner            +1   +1       +1.00  +1.00     +1.00         +1.00  +100.00 pp\n";
         assert!(text.contains(change), "{text}");
     }
 }

@@ -658,6 +658,10 @@ proptest! {
                 let row = expected.remove(&Some((*of).to_owned())).unwrap_or_default();
                 prop_assert_eq!(plain(&channel.performance), row, "{}, {:?}", of, asked);
                 prop_assert_eq!(channel.media, truth.media(Some(&(*of).to_owned())));
+                let is_named = channel.performance != channel.performance.nothing_alike()
+                    || truth.spends.iter().any(|spend| spend.channel.as_str() == *of);
+                let is_sent = truth.channels.get(*of).is_some_and(|(is_deleted, _)| !is_deleted);
+                prop_assert!(is_named || is_sent, "{} has a row for nothing", of);
             }
             expected.retain(|_, row| *row != Plain::default());
             prop_assert_eq!(expected, BTreeMap::new(), "no row is missing, {:?}", asked);
