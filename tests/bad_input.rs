@@ -25,11 +25,12 @@ use channel_kpi::proto::channelkpi::v1::subject::Subject as Of;
 use channel_kpi::proto::channelkpi::v1::window::Window as Asked;
 use channel_kpi::proto::channelkpi::v1::{
     ConfigureTenantRequest, Consistency, CreateTenantRequest, DateRange, Deal, DealStatus,
-    DeleteTenantRequest, Employee, ErrorReason, ExchangeRate, ExchangeRateKey, GetPipelineRequest,
-    GetRecordRequest, GetScorecardRequest, GetTenantRequest, Kpi, Lead, LeadOutcome, ListRecordsRequest,
-    ListScorecardsRequest, MarketingChannel, MarketingSpend, MonthWeight, OrgUnit, Partner, PartnerCredit,
-    PartnerSubject, Record, RecordKey, RecordKind, StageProbability, Strategy, Subject, SubjectKind, Target,
-    TenantSettings, Terms, Thresholds, Window, WriteMode, WriteRecordsRequest, target,
+    DeleteTenantRequest, Employee, ErrorReason, ExchangeRate, ExchangeRateKey, Filter,
+    GetMarketingPerformanceRequest, GetPipelineRequest, GetRecordRequest, GetScorecardRequest,
+    GetTenantRequest, Kpi, Lead, LeadOutcome, ListRecordsRequest, ListScorecardsRequest, MarketingChannel,
+    MarketingSpend, MonthWeight, OrgUnit, Partner, PartnerCredit, PartnerSubject, Premises, Record,
+    RecordKey, RecordKind, StageProbability, Strategy, Subject, SubjectKind, Target, TenantSettings, Terms,
+    Thresholds, Window, WriteMode, WriteRecordsRequest, target,
 };
 use channel_kpi::proto::google::r#type::{Date, Decimal, Money};
 use prost_types::Timestamp;
@@ -183,6 +184,7 @@ async fn every_wrong_request_is_refused_precisely() {
     get_scorecard(&mut refusals, &caller).await;
     list_scorecards(&mut refusals, &caller).await;
     pipeline(&mut refusals, &caller).await;
+    marketing(&mut refusals, &caller).await;
     tenants(&mut refusals, &caller).await;
     assert_eq!(state(&mut caller).await, before);
     tokens(&mut refusals, &sidecar, &mut caller).await;
@@ -705,6 +707,40 @@ async fn pipeline(refusals: &mut Refusals, caller: &Caller) {
         ("full: false",         half_consistent,         "INVALID_FIELD consistency.fully_consistent"),
         ("all at once",         all_wrong,
             "INVALID_FIELD subject.partner.partner_id as_of since expiring_days stages"),
+        ("no such partner",     of(partner("no-one")),   "SUBJECT_NOT_FOUND id=no-one kind=partner"),
+    ], call).await;
+}
+
+async fn marketing(refusals: &mut Refusals, caller: &Caller) {
+    let call = async |request| caller.clone().kpis.get_marketing_performance(request).await.map(drop);
+    let of = |subject: Subject| {
+        let GetScorecardRequest { subject, window, as_of, .. } = march(subject);
+        GetMarketingPerformanceRequest { subject, window, as_of, ..GetMarketingPerformanceRequest::default() }
+    };
+    let within = |window| GetMarketingPerformanceRequest { window, ..of(partner("A")) };
+    let on_basis = |basis| GetMarketingPerformanceRequest { basis, ..of(partner("A")) };
+    let last_days = |days| Some(Window { window: Some(Asked::LastDays(days)) });
+    let nothing_asked = Filter { marketing_channel_ids: Some(Terms::default()), ..Filter::default() };
+    let premises = Some(Premises { filter: Some(nothing_asked), ..Premises::default() });
+    let of_nothing = GetMarketingPerformanceRequest { premises, ..of(partner("A")) };
+    let false_demand = demand(Requirement::FullyConsistent(false));
+    let half_consistent = GetMarketingPerformanceRequest { consistency: false_demand, ..of(partner("A")) };
+    let all_wrong = GetMarketingPerformanceRequest {
+        window: None,
+        as_of: Some(Date { year: 2024, month: 3, day: 0 }),
+        basis: -1,
+        ..of(partner(""))
+    };
+    #[rustfmt::skip]
+    refusals.table(vec![
+        ("no window",           within(None),            "INVALID_FIELD window"),
+        ("an empty window",     within(Some(Window { window: None })), "INVALID_FIELD window"),
+        ("before 1970",         within(last_days(36_500)), "INVALID_FIELD window"),
+        ("an unknown basis",    on_basis(3),             "INVALID_FIELD basis"),
+        ("an empty filter",     of_nothing,              "INVALID_FIELD premises.filter.marketing_channel_ids"),
+        ("full: false",         half_consistent,         "INVALID_FIELD consistency.fully_consistent"),
+        ("all at once",         all_wrong,
+            "INVALID_FIELD subject.partner.partner_id window as_of basis"),
         ("no such partner",     of(partner("no-one")),   "SUBJECT_NOT_FOUND id=no-one kind=partner"),
     ], call).await;
 }

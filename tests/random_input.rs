@@ -20,9 +20,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use channel_kpi::proto::FILE_DESCRIPTOR_SET;
 use channel_kpi::proto::channelkpi::v1::record_key::Key;
 use channel_kpi::proto::channelkpi::v1::{
-    ConfigureTenantRequest, CreateTenantRequest, DeleteTenantRequest, GetPipelineRequest, GetRecordRequest,
-    GetScorecardRequest, GetTenantRequest, ListRecordsRequest, ListScorecardsRequest, RecordKey, RecordKind,
-    Subject, SubjectKind, Terms, WriteMode, WriteRecordsRequest,
+    ConfigureTenantRequest, CreateTenantRequest, DeleteTenantRequest, GetMarketingPerformanceRequest,
+    GetPipelineRequest, GetRecordRequest, GetScorecardRequest, GetTenantRequest, ListRecordsRequest,
+    ListScorecardsRequest, RecordKey, RecordKind, Subject, SubjectKind, Terms, WriteMode,
+    WriteRecordsRequest,
 };
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, Kind, MapKey, MessageDescriptor, Value};
@@ -50,7 +51,7 @@ async fn whatever_comes_is_answered_or_refused() {
 
     let methods = methods();
     let paths: Vec<&str> = methods.iter().map(|(path, _)| path.as_ref()).collect();
-    assert_eq!(paths.len(), 10, "{paths:?}");
+    assert_eq!(paths.len(), 11, "{paths:?}");
     let mut dice = Dice(20_240_331);
     for (path, input) in &methods {
         let channel = sidecar.connect().await;
@@ -176,6 +177,11 @@ fn good_request(path: &str) -> Vec<u8> {
             let subject = Some(partner("A"));
             let stages = Some(Terms { include_none: true, values: vec!["offer".into()] });
             GetPipelineRequest { subject, stages, ..GetPipelineRequest::default() }.encode_to_vec()
+        }
+        "GetMarketingPerformance" => {
+            let GetScorecardRequest { subject, window, as_of, .. } = march(partner("A"));
+            let default = GetMarketingPerformanceRequest::default();
+            GetMarketingPerformanceRequest { subject, window, as_of, ..default }.encode_to_vec()
         }
         "CreateTenant" => {
             CreateTenantRequest { tenant_id: tenant_id(), settings: Some(settings()) }.encode_to_vec()

@@ -20,6 +20,7 @@ mod groups;
 #[cfg(test)]
 mod histories;
 mod many;
+mod marketing;
 #[cfg(test)]
 mod mistakes;
 mod names;
@@ -56,6 +57,7 @@ use crate::domain::premises::Knowledge;
 use crate::domain::record::{Record, Settings, State, Version, canonical};
 
 pub use self::board::{Board, Told};
+pub use self::marketing::MarketingQuestion;
 pub use self::pages::Fold;
 pub use self::pipeline::Found;
 pub use self::records::{Cursor, StoredVersion};

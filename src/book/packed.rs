@@ -47,8 +47,9 @@ pub struct Dictionary {
 // === impl Dictionary ===
 
 impl Dictionary {
-    /// Numbers the subjects that a version of a partner, employee or unit names, current or not: who has a
-    /// number follows from the set of versions, not from their order.
+    /// Numbers the subjects that a version of a partner, employee or unit names, and the channels that were
+    /// sent or spent on, current or not: who has a number follows from the set of versions, not from their
+    /// order.
     pub fn note_subjects(&mut self, record: &Record) {
         fn note<'a, K: 'a>(names: &mut Names<K>, ids: impl IntoIterator<Item = &'a Id<K>>) {
             for id in ids {
@@ -80,6 +81,10 @@ impl Dictionary {
             Record::Unit(id, state) => {
                 note(&mut self.units, [id]);
                 note(&mut self.units, state.present().and_then(|unit| unit.parent.as_ref()));
+            }
+            Record::Channel(id, _) => note(&mut self.channels, [id]),
+            Record::Spend(_, state) => {
+                note(&mut self.channels, state.present().map(|spend| &spend.channel));
             }
             _ => {}
         }

@@ -206,8 +206,9 @@ mod tests {
     use channel_kpi::proto::channelkpi::v1::kpi_service_client::KpiServiceClient;
     use channel_kpi::proto::channelkpi::v1::kpi_service_server::{KpiService, KpiServiceServer};
     use channel_kpi::proto::channelkpi::v1::{
-        BatchGetScorecardsRequest, BatchGetScorecardsResponse, GetPipelineRequest, GetPipelineResponse,
-        GetScorecardRequest, GetScorecardResponse, ListScorecardsRequest, ListScorecardsResponse,
+        BatchGetScorecardsRequest, BatchGetScorecardsResponse, GetMarketingPerformanceRequest,
+        GetMarketingPerformanceResponse, GetPipelineRequest, GetPipelineResponse, GetScorecardRequest,
+        GetScorecardResponse, ListScorecardsRequest, ListScorecardsResponse,
     };
     use tonic_types::ErrorDetails;
 
@@ -261,6 +262,13 @@ mod tests {
             _: tonic::Request<GetPipelineRequest>,
         ) -> Result<tonic::Response<GetPipelineResponse>, Status> {
             Err(Status::unimplemented("the test asks for no pipeline"))
+        }
+
+        async fn get_marketing_performance(
+            &self,
+            _: tonic::Request<GetMarketingPerformanceRequest>,
+        ) -> Result<tonic::Response<GetMarketingPerformanceResponse>, Status> {
+            Err(Status::unimplemented("the test asks for no marketing"))
         }
     }
 

@@ -6,6 +6,7 @@
 //! 2. How a command ended is told by its exit code, documented in [`AFTER_HELP`].
 //! 3. A reader that goes away (`| head`) is no error.
 
+mod channels;
 mod connection;
 mod demo;
 mod failure;
@@ -69,6 +70,8 @@ enum Command {
     Scorecard(scorecard::ScorecardCommand),
     /// Show the open deals, how long they are protected, and what changed.
     Pipeline(pipeline::PipelineCommand),
+    /// Show what came by each marketing channel, what it cost, and whether it pays.
+    Channels(channels::ChannelsCommand),
     /// Show, create, configure or delete a tenant.
     Tenant(tenant::TenantCommand),
 }
@@ -93,6 +96,7 @@ pub fn run(line: CommandLine) -> ExitCode {
             Command::Import(command) => command.run().await,
             Command::Scorecard(command) => command.run().await,
             Command::Pipeline(command) => command.run().await,
+            Command::Channels(command) => command.run().await,
             Command::Tenant(command) => command.run().await,
         }
     });

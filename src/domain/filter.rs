@@ -82,6 +82,32 @@ impl Filter {
             && self.partners.is_empty())
     }
 
+    /// Whether it asks for nothing but channels and media: then what was spent on them is known.
+    pub fn asks_for_channels_only(&self) -> bool {
+        let Self {
+            partner_types,
+            tiers,
+            partner_labels,
+            partners,
+            employees,
+            units,
+            regions,
+            products,
+            channels: _,
+            media: _,
+            deal_labels,
+            credit,
+        } = self;
+        let terms = [partner_types, tiers, regions, products];
+        terms.into_iter().all(Vec::is_empty)
+            && partner_labels.is_empty()
+            && partners.is_empty()
+            && employees.is_empty()
+            && units.is_empty()
+            && deal_labels.is_empty()
+            && credit.is_none()
+    }
+
     /// Whether it asks for what only deals have: leads as such are then not counted.
     pub fn asks_for_deals_only(&self) -> bool {
         !(self.products.is_empty() && self.deal_labels.is_empty())

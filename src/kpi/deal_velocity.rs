@@ -7,7 +7,7 @@ use super::measures::Measures;
 use super::standing::Standing;
 
 pub const DIRECTION: Direction = Direction::HigherIsBetter;
-pub const DEALS_IN_WORK_DIRECTION: Direction = Direction::Neutral;
+pub const DEALS_IN_WORK_DIRECTION: Direction = Direction::Neither;
 pub const CYCLE_DIRECTION: Direction = Direction::LowerIsBetter;
 
 /// Money per day.

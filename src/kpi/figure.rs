@@ -53,6 +53,13 @@ pub enum Absent {
     OtherCurrency,
     /// An exact term is beyond what a quantity holds.
     OutOfRange,
+    /// Nothing was spent, or nothing whose amount is known in the reporting currency.
+    NoSpend,
+    /// What was spent isn't known for such a subject or filter.
+    SpendNotTold,
+    NoLead,
+    /// Nothing can be a share of it.
+    TotalIsZero,
 }
 
 pub type Figure = Result<Ratio, Absent>;
@@ -123,6 +130,11 @@ impl Ratio {
             numerator: Term { number: numerator / divisor, unit: Unit::AmountE4 },
             denominator: Term::things(denominator / divisor),
         })
+    }
+
+    /// The ratio of two numerators, whatever they are divided by. None where the second isn't above 0.
+    pub fn of_numerators(a: &Self, b: &Self) -> Option<Self> {
+        (b.numerator.number > 0).then_some(Self { numerator: a.numerator, denominator: b.numerator })
     }
 
     /// So many times the ratio.
@@ -202,8 +214,8 @@ fn greatest_common_divisor(mut a: I256, mut b: I256) -> I256 {
 pub enum Direction {
     HigherIsBetter,
     LowerIsBetter,
-    /// Neither way is good.
-    Neutral,
+    /// Neither way is good by itself.
+    Neither,
 }
 
 // === impl Direction ===
@@ -213,7 +225,7 @@ impl Direction {
     pub fn best_first(self, a: &Ratio, b: &Ratio) -> Ordering {
         match self {
             Self::LowerIsBetter => a.cmp_exact(b),
-            Self::HigherIsBetter | Self::Neutral => b.cmp_exact(a),
+            Self::HigherIsBetter | Self::Neither => b.cmp_exact(a),
         }
     }
 }
@@ -241,7 +253,7 @@ pub fn change(later: &Figure, earlier: &Figure, direction: Direction) -> Option<
     let (Ok(later), Ok(earlier)) = (later, earlier) else { return None };
     let (now, then) = (later.quotient(), earlier.quotient());
     let trend = match (later.cmp_exact(earlier), direction) {
-        (_, Direction::Neutral) => None,
+        (_, Direction::Neither) => None,
         (Ordering::Equal, _) => Some(Trend::Same),
         (Ordering::Greater, Direction::HigherIsBetter) | (Ordering::Less, Direction::LowerIsBetter) => {
             Some(Trend::Better)
@@ -333,11 +345,20 @@ mod tests {
     }
 
     #[test]
+    fn money_to_money_has_no_unit() {
+        let ratio = Ratio::of(Quantity::AmountE4(400_0000), Quantity::AmountE4(310_0000)).unwrap();
+        assert!((ratio.quotient() - 400.0 / 310.0).abs() < 1e-12);
+        assert_eq!(Ratio::of(Quantity::AmountE4(1), Quantity::AmountE4(0)), None);
+        let less = Ratio::of(Quantity::AmountE4(-1), Quantity::AmountE4(1)).unwrap();
+        assert_eq!(less.cmp_exact(&ratio), Ordering::Less);
+    }
+
+    #[test]
     fn directions_by_hand() {
         for (direction, later_is_greater) in [
             (Direction::HigherIsBetter, Some(Trend::Better)),
             (Direction::LowerIsBetter, Some(Trend::Worse)),
-            (Direction::Neutral, None),
+            (Direction::Neither, None),
         ] {
             assert_eq!(change(&ratio(2, 1), &ratio(1, 1), direction).unwrap().trend, later_is_greater);
         }

@@ -14,7 +14,7 @@ use super::measures::Tally;
 use crate::domain::amount::{Amount, BasisPoints};
 use crate::domain::calendar::Date;
 
-pub const DIRECTION: Direction = Direction::Neutral;
+pub const DIRECTION: Direction = Direction::Neither;
 
 /// The ages of open deals, in days; the last has no end.
 pub const AGE_DAYS: [RangeInclusive<i32>; 5] = [0..=30, 31..=60, 61..=90, 91..=180, 181..=i32::MAX];

@@ -76,14 +76,14 @@ mod tests {
 
     #[test]
     fn positions_by_hand() {
-        use Direction::{HigherIsBetter, LowerIsBetter, Neutral};
+        use Direction::{HigherIsBetter, LowerIsBetter, Neither};
         // all, mine, direction; rank, percentile, median
         for (all, mine, direction, rank, percentile, middle) in [
             (vec![5], 5, HigherIsBetter, 1, None, 5.0),
             (vec![5, 3], 5, HigherIsBetter, 1, Some(1.0), 4.0),
             (vec![5, 3], 3, HigherIsBetter, 2, Some(0.0), 4.0),
             (vec![5, 3], 3, LowerIsBetter, 1, Some(1.0), 4.0),
-            (vec![5, 3], 3, Neutral, 2, Some(0.0), 4.0),
+            (vec![5, 3], 3, Neither, 2, Some(0.0), 4.0),
             (vec![9, 5, 5, 1], 5, HigherIsBetter, 2, Some(0.5), 5.0), // beats one of three, ties with one
             (vec![9, 5, 5, 1], 1, HigherIsBetter, 4, Some(0.0), 5.0),
             (vec![2, 2, 2], 2, HigherIsBetter, 1, Some(0.5), 2.0),

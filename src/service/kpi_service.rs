@@ -1,6 +1,7 @@
 //! KpiService: parse, ask the book, render. Each method has its file.
 
 mod card;
+mod marketing;
 mod pipeline;
 mod scorecard;
 
@@ -43,6 +44,13 @@ impl<J: Journal> pb::kpi_service_server::KpiService for Rpc<J> {
         request: Request<pb::GetPipelineRequest>,
     ) -> RpcResult<pb::GetPipelineResponse> {
         pipeline::get(self, request).await
+    }
+
+    async fn get_marketing_performance(
+        &self,
+        request: Request<pb::GetMarketingPerformanceRequest>,
+    ) -> RpcResult<pb::GetMarketingPerformanceResponse> {
+        marketing::get(self, request).await
     }
 }
 

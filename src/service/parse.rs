@@ -10,6 +10,7 @@
 //! Within: `path` says where and what, `value` reads single values, `premises` what questions rest on, and
 //! `record`, `question` and `tenant` the requests of the services.
 
+mod marketing;
 mod path;
 mod premises;
 mod question;
@@ -17,6 +18,7 @@ mod record;
 mod tenant;
 mod value;
 
+pub use marketing::{MarketingQuestion, get_marketing_performance};
 pub use path::{Violation, Violations};
 pub use question::{
     CardQuestion, Consistency, PageRequest, PipelineQuestion, RecordQuestion, RecordsQuestion, Rows,

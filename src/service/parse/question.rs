@@ -362,7 +362,7 @@ pub fn list_records(request: &pb::ListRecordsRequest) -> Result<RecordsQuestion,
     })
 }
 
-fn window_spec(at: Path<'_>, window: &pb::Window) -> Option<WindowSpec> {
+pub(super) fn window_spec(at: Path<'_>, window: &pb::Window) -> Option<WindowSpec> {
     use pb::window::Window as Wire;
     let pb::Window { window } = window;
     match window {
@@ -475,7 +475,7 @@ fn asked_kpis(at: Path<'_>, sent: &[i32]) -> Option<Vec<Kpi>> {
     })
 }
 
-fn asked_consistency(at: Path<'_>, sent: &Option<pb::Consistency>) -> Option<Consistency> {
+pub(super) fn asked_consistency(at: Path<'_>, sent: &Option<pb::Consistency>) -> Option<Consistency> {
     use pb::consistency::Requirement as Wire;
     let requirement = sent.as_ref().and_then(|pb::Consistency { requirement }| requirement.as_ref());
     match requirement {

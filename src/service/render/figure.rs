@@ -120,5 +120,9 @@ pub fn absent_reason(absent: Absent) -> pb::AbsentReason {
         Absent::TargetReached => pb::AbsentReason::TargetReached,
         Absent::OtherCurrency => pb::AbsentReason::OtherCurrency,
         Absent::OutOfRange => pb::AbsentReason::OutOfRange,
+        Absent::NoSpend => pb::AbsentReason::NoSpend,
+        Absent::SpendNotTold => pb::AbsentReason::SpendNotTold,
+        Absent::NoLead => pb::AbsentReason::NoLead,
+        Absent::TotalIsZero => pb::AbsentReason::TotalIsZero,
     }
 }

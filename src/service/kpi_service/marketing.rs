@@ -1,0 +1,56 @@
+//! GetMarketingPerformance.
+
+use tonic::{Request, Response};
+
+use super::render::marketing;
+use super::{Rpc, RpcResult, as_of_or_today, failure, parse, scope};
+use crate::book::MarketingQuestion;
+use crate::domain::window::Window;
+use crate::journal::Journal;
+use crate::proto::channelkpi::v1 as pb;
+
+pub async fn get<J: Journal>(
+    rpc: &Rpc<J>,
+    request: Request<pb::GetMarketingPerformanceRequest>,
+) -> RpcResult<pb::GetMarketingPerformanceResponse> {
+    let tenant = rpc.tenant(&request).await?;
+    let request = request.into_inner();
+    let asked = parse::get_marketing_performance(&request).map_err(failure::violations)?;
+    rpc.make_fresh(&tenant, &asked.consistency).await?;
+
+    let knowledge = asked.premises.knowledge;
+    let answer = rpc.ask(&tenant, knowledge, move |book, settings| {
+        let as_of = as_of_or_today(asked.as_of, settings);
+        let window = asked.window.resolve(as_of, &settings.period_starts());
+        let window = window.ok_or_else(|| failure::window(as_of))?;
+        let before = window.compared(asked.comparison);
+        let question = MarketingQuestion {
+            subject: &asked.subject,
+            filter: &asked.premises.filter,
+            scope: &scope(book, &asked.subject, &asked.premises)?,
+            basis: asked.basis,
+            rates: asked.premises.exchange.rates_in(&window),
+        };
+        let told = |window: &Window| book.marketing(&question, window);
+        let (subject, name) = book.identify(&asked.subject);
+        let told = marketing::Told {
+            subject,
+            name,
+            basis: asked.basis,
+            rates: question.rates,
+            now: told(&window),
+            before: before.as_ref().map(told),
+            window,
+            compared: before,
+        };
+        let performance = marketing::performance(&told, settings.reporting_currency);
+        let definition = marketing::definition(&told, &request.premises, settings);
+        Ok((performance, definition, book.revision()))
+    });
+    let (performance, definition, revision) = answer.await?;
+    Ok(Response::new(pb::GetMarketingPerformanceResponse {
+        performance: Some(performance),
+        definition: Some(definition),
+        revision_token: rpc.revision_token(&tenant, revision),
+    }))
+}
