@@ -19,6 +19,8 @@ mod entry;
 mod histories;
 mod many;
 #[cfg(test)]
+mod mended;
+#[cfg(test)]
 mod mistakes;
 mod names;
 #[cfg(test)]

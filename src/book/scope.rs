@@ -3,12 +3,15 @@
 //! A scope is formed for one question from the trees and attributes of that moment; rows know nothing of
 //! them.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::entry::{Roles, Share, Slot};
 use super::packed::{ChannelRef, TermRef};
 use super::page::Row;
 use super::pools::{DeskRef, LabelSetRef};
+use crate::domain::amount::BasisPoints;
+use crate::domain::record::Role;
 
 #[derive(Clone, Debug)]
 pub struct Scope {
@@ -50,6 +53,30 @@ impl Scope {
     pub fn asks_for(&self, share: &Share) -> bool {
         let is_asked = |slots: &Vec<Slot>| slots.binary_search(&share.slot).is_ok();
         self.roles.contains(share.role) && self.slots.as_ref().is_none_or(is_asked)
+    }
+
+    /// Whether it asks for what a role leaves uncredited other than the sourced rest: of that no rows are
+    /// kept.
+    pub fn asks_for_unkept_rest(&self) -> bool {
+        let asks_for_rest = self.slots.as_ref().is_some_and(|slots| slots.first() == Some(&None));
+        asks_for_rest && self.roles != Roles::SOURCED
+    }
+
+    /// An entry's shares with the rests that it asks for and that aren't kept.
+    pub fn with_unkept_rests<'a>(&self, shares: &'a [Share]) -> Cow<'a, [Share]> {
+        if !self.asks_for_unkept_rest() {
+            return Cow::Borrowed(shares);
+        }
+        let rest = |role| {
+            let of_role = shares.iter().filter(|share| share.role == role);
+            let credited: u16 = of_role.map(|share| share.bps.get()).sum();
+            let left = i64::from(BasisPoints::WHOLE.get() - credited);
+            let bps = BasisPoints::try_new(left).expect("shares of a role are at most the whole");
+            Share { slot: None, role, bps }
+        };
+        let rests = [Role::Influenced, Role::Fulfilled].map(rest);
+        let left = rests.into_iter().filter(|rest| rest.bps.get() > 0);
+        shares.iter().copied().chain(left).collect()
     }
 
     /// Whether a row's deal or lead passes, whoever has a share in it.
