@@ -32,6 +32,8 @@ mod pipeline;
 mod pools;
 mod records;
 mod scope;
+#[cfg(test)]
+mod small_tenant;
 mod trees;
 
 use std::collections::{BTreeMap, HashMap};

@@ -421,11 +421,6 @@ impl Page {
         assert_eq!(parts, whole, "the parts and the uncredited rest add up");
     }
 
-    /// The sum of what no partner sourced.
-    pub fn uncredited(&self) -> Measures {
-        self.by_slot.get(&None).copied().unwrap_or_default()
-    }
-
     /// All that the page holds, to be compared.
     pub fn contents(&self) -> impl PartialEq + std::fmt::Debug + use<> {
         let sheets = self.sheets().map(|sheet| {
