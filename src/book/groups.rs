@@ -27,7 +27,7 @@ impl Book {
         let rows = deals.chain(leads);
 
         if dimension.is_of_partners() {
-            return self.values_of_partners(rows, dimension);
+            return self.values_of_partners(rows, scope, dimension);
         }
         let regions = Regions { asked: Default::default(), of_partners: self.regions_of_partners() };
         let mut found: BTreeSet<Value<'_>> = BTreeSet::new();
@@ -91,6 +91,7 @@ impl Book {
     fn values_of_partners<'a>(
         &'a self,
         rows: impl Iterator<Item = (&'a Row, Parts<'a>)>,
+        scope: &Scope,
         dimension: &Dimension,
     ) -> Vec<GroupValue> {
         // Partners are few beside rows: each is looked up once.
@@ -98,6 +99,9 @@ impl Book {
         for (_, parts) in rows {
             parts.with_shares(|shares| {
                 slots.extend(shares.iter().filter(|share| parts.asks_for(share)).map(|share| share.slot));
+                if scope.has_uncredited(shares) {
+                    slots.insert(None);
+                }
             });
         }
         let value = |slot: Option<PartnerRef>| {

@@ -22,6 +22,8 @@ mod histories;
 mod many;
 mod marketing;
 #[cfg(test)]
+mod mended;
+#[cfg(test)]
 mod mistakes;
 mod names;
 #[cfg(test)]
@@ -33,6 +35,8 @@ mod pipeline;
 mod pools;
 mod records;
 mod scope;
+#[cfg(test)]
+mod small_tenant;
 mod standing;
 mod targets;
 mod trees;

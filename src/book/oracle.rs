@@ -4,22 +4,21 @@
 //! adds and subtracts, this begins anew; where the book walks trees downward, this asks each record who
 //! stands above it; where the book converts by one product, this multiplies fractions.
 
+mod answer;
+mod money;
+mod tell;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use ethnum::U256;
-
+use self::tell::Told;
 use super::StoredVersion;
-use super::pages::Fold;
-use crate::domain::amount::{Currency, Money};
-use crate::domain::calendar::{Date, DateRange, Instant};
+use crate::domain::calendar::Instant;
 use crate::domain::exchange::{Rate, RateKey};
 use crate::domain::ids::Id;
-use crate::domain::record::{
-    Credit, Deal, DealStatus, Expiry, Record, RecordKey, Role, Settings, State, Version, canonical,
-};
-use crate::domain::subject::Subject;
-use crate::domain::subject::SubjectKind;
-use crate::kpi::measures::{Measures, Tally};
+use crate::domain::record::{Media, Partner, Record, RecordKey, Settings, State, Version, canonical};
+use crate::domain::subject::{Subject, SubjectKind};
+
+pub use self::answer::{Figures, Question, without_lead_counts};
 
 /// A version as a journal brought it.
 #[derive(Clone, Debug)]
@@ -36,7 +35,13 @@ pub struct Oracle {
     partners: Nodes,
     employees: Nodes,
     units: Nodes,
-    ended: Vec<Told>,
+    /// The fields of each partner and channel that count: those of its last version that isn't deleted.
+    partner_fields: BTreeMap<String, Partner>,
+    media: BTreeMap<String, Media>,
+    /// None until the tenant is configured: then nothing is told.
+    settings: Option<Settings>,
+    rates: BTreeMap<RateKey, Rate>,
+    told: Vec<Told>,
 }
 
 /// The subjects of one kind that were sent, and, without a place, those that are only named.
@@ -52,33 +57,6 @@ struct Node {
     merged_into: Option<String>,
     unit: Option<String>,
     is_deleted: bool,
-}
-
-/// A deal that came to an end.
-struct Told {
-    on: Date,
-    outcome: Outcome,
-    amount_e4: Option<i128>,
-    oldest_rate_on: Option<Date>,
-    /// Who sourced how much.
-    parts: Vec<(Line, i128)>,
-    /// The owner as counted.
-    owner: Option<String>,
-    /// The unit and all above it.
-    units: Vec<String>,
-}
-
-/// A credited partner as counted, and all above it.
-struct Line {
-    partner: String,
-    with_ancestors: Vec<String>,
-}
-
-#[derive(Clone, Copy)]
-enum Outcome {
-    Won,
-    Lost { competitor_known: bool },
-    Expired,
 }
 
 // === impl Oracle ===
@@ -105,10 +83,15 @@ impl Oracle {
             partners: Nodes::default(),
             employees: Nodes::default(),
             units: Nodes::default(),
-            ended: Vec::new(),
+            partner_fields: BTreeMap::new(),
+            media: BTreeMap::new(),
+            settings: None,
+            rates: BTreeMap::new(),
+            told: Vec::new(),
         };
         oracle.place_subjects();
-        oracle.tell_deals();
+        oracle.note_terms();
+        oracle.told = oracle.tell();
         oracle
     }
 
@@ -146,79 +129,27 @@ impl Oracle {
         }
     }
 
-    fn tell_deals(&mut self) {
-        let current = |key: &RecordKey| Some(&self.histories.get(key)?.last()?.version.record);
-        let Some(Record::Settings(settings)) = current(&RecordKey::Settings) else { return };
-        let rates: BTreeMap<RateKey, Rate> = self
-            .histories
-            .keys()
-            .filter_map(|key| match current(key) {
-                Some(Record::Rate(key, State::Present(rate))) => Some((*key, *rate)),
-                _ => None,
-            })
-            .collect();
-        let deals = self.histories.keys().filter_map(|key| match current(key) {
-            Some(Record::Deal(_, State::Present(deal))) => Some(deal),
-            _ => None,
-        });
-        let told = deals.filter_map(|deal| {
-            let (on, outcome) = end_of(deal, settings)?;
-            let value = deal.amount.and_then(|money| converted(money, settings, &rates, on));
-            let owner = deal.owner.as_ref().map(|owner| self.employees.survivor(owner.as_str()));
-            let owners_unit = || self.employees.sent.get(owner.as_ref()?)?.unit.clone();
-            let unit = deal.unit.as_ref().map(text).or_else(owners_unit);
-            let parts = split(&sourced(deal), value.map_or(0, |(amount_e4, _)| amount_e4));
-            let line = |partner: &str| Line {
-                partner: self.partners.survivor(partner),
-                with_ancestors: self.partners.with_ancestors(partner),
-            };
-            Some(Told {
-                on,
-                outcome,
-                amount_e4: value.map(|(amount_e4, _)| amount_e4),
-                oldest_rate_on: value.and_then(|(_, oldest)| oldest),
-                parts: parts.into_iter().map(|(partner, part)| (line(&partner), part)).collect(),
-                units: unit.map_or(Vec::new(), |unit| self.units.with_ancestors(&unit)),
-                owner,
-            })
-        });
-        self.ended = told.collect();
-    }
-
-    /// None for a subject that nothing names.
-    pub fn fold(&self, subject: &Subject, dates: DateRange) -> Option<Fold> {
-        let survivor = match subject {
-            Subject::Tenant => String::new(),
-            Subject::Partner { partner, .. } => self.partners.named(partner.as_str())?,
-            Subject::Employee(employee) => self.employees.named(employee.as_str())?,
-            Subject::Unit(unit) => self.units.named(unit.as_str())?,
-        };
-        let mut fold = Fold::default();
-        for deal in self.ended.iter().filter(|deal| dates.from <= deal.on && deal.on < dates.to) {
-            let is_inside = |line: &Line| match subject {
-                Subject::Partner { include_sub_partners: true, .. } => {
-                    line.with_ancestors.contains(&survivor)
+    /// Settings, rates, and what partners and channels say of themselves.
+    fn note_terms(&mut self) {
+        for history in self.histories.values() {
+            let records = || history.iter().map(|sent| &sent.version.record);
+            match records().next_back().expect("a history has a version") {
+                Record::Settings(settings) => self.settings = Some(settings.clone()),
+                Record::Rate(key, State::Present(rate)) => {
+                    self.rates.insert(*key, *rate);
                 }
-                _ => line.partner == survivor,
-            };
-            let inside: Vec<i128> =
-                deal.parts.iter().filter(|(line, _)| is_inside(line)).map(|(_, part)| *part).collect();
-            let (touches, amount_e4) = match subject {
-                Subject::Tenant => (true, deal.amount_e4.unwrap_or(0)),
-                Subject::Partner { .. } => (!inside.is_empty(), inside.iter().sum()),
-                Subject::Employee(_) => (deal.owner.as_ref() == Some(&survivor), deal.amount_e4.unwrap_or(0)),
-                Subject::Unit(_) => (deal.units.contains(&survivor), deal.amount_e4.unwrap_or(0)),
-            };
-            if touches {
-                let is_priced = deal.amount_e4.is_some();
-                add(&mut fold.measures, deal.outcome, is_priced, amount_e4);
-                fold.oldest_rate_on = match (fold.oldest_rate_on, deal.oldest_rate_on) {
-                    (Some(a), Some(b)) => Some(a.min(b)),
-                    (a, b) => a.or(b),
-                };
+                _ => {}
+            }
+            match records().rev().find(|record| !is_deleted(record)) {
+                Some(Record::Partner(id, State::Present(partner))) => {
+                    self.partner_fields.insert(text(id), partner.clone());
+                }
+                Some(Record::Channel(id, State::Present(channel))) => {
+                    self.media.extend(channel.media.map(|media| (text(id), media)));
+                }
+                _ => {}
             }
         }
-        Some(fold)
     }
 
     /// The subjects of a kind that are listed, in order.
@@ -376,155 +307,4 @@ fn note_names(record: &Record, partners: &mut Nodes, employees: &mut Nodes, unit
         }
         _ => {}
     }
-}
-
-fn add(measures: &mut Measures, outcome: Outcome, is_priced: bool, amount_e4: i128) {
-    let Measures { won, lost, expired, lost_to_competitor_count, .. } = measures;
-    let Tally { count, priced_count, amount_e4: sum } = match outcome {
-        Outcome::Won => won,
-        Outcome::Lost { .. } => lost,
-        Outcome::Expired => expired,
-    };
-    *count += 1;
-    *priced_count += i64::from(is_priced);
-    *sum += amount_e4;
-    if let Outcome::Lost { competitor_known: true } = outcome {
-        *lost_to_competitor_count += 1;
-    }
-}
-
-fn end_of(deal: &Deal, settings: &Settings) -> Option<(Date, Outcome)> {
-    let local = |at| settings.zone.local_date(at);
-    match (deal.status, deal.expiry, settings.time_limit_days) {
-        (DealStatus::Won(at), ..) => Some((local(at), Outcome::Won)),
-        (DealStatus::Lost(at), ..) => {
-            Some((local(at), Outcome::Lost { competitor_known: deal.competitor.is_some() }))
-        }
-        (DealStatus::Open, Some(Expiry::Never), _) | (DealStatus::Open, None, None) => None,
-        (DealStatus::Open, Some(Expiry::At(at)), _) => {
-            Some((local(at).max(local(deal.opened_at)), Outcome::Expired))
-        }
-        (DealStatus::Open, None, Some(days)) => {
-            let day_number = local(deal.opened_at).day_number() + i32::from(days);
-            let is_limit = day_number <= Date::LAST.day_number();
-            is_limit.then_some((Date::from_day_number(day_number), Outcome::Expired))
-        }
-    }
-}
-
-/// The sourced credits with their shares in basis points, a credit without one taking what is left.
-fn sourced(deal: &Deal) -> Vec<(String, i128)> {
-    let sourced: Vec<&Credit> = deal.credits.iter().filter(|credit| credit.role == Role::Sourced).collect();
-    let given: i128 = sourced.iter().filter_map(|credit| credit.share).map(|s| i128::from(s.get())).sum();
-    let share = |credit: &Credit| credit.share.map_or(10_000 - given, |share| i128::from(share.get()));
-    sourced.into_iter().map(|credit| (text(&credit.partner), share(credit))).collect()
-}
-
-/// Divides by largest remainder: one ten-thousandth after the other goes to whom most is still owed.
-fn split(shares: &[(String, i128)], whole_e4: i128) -> Vec<(String, i128)> {
-    let rest_bps = 10_000 - shares.iter().map(|(_, bps)| bps).sum::<i128>();
-    let mut takers: Vec<(Option<&String>, i128)> = shares.iter().map(|(id, bps)| (Some(id), *bps)).collect();
-    takers.sort_by_key(|(id, _)| id.cloned()); // equal remainders in the order of ids
-    takers.push((None, rest_bps)); // the rest last
-    let owed = |bps: i128| whole_e4 * bps; // in basis points of a ten-thousandth
-    let mut given: Vec<i128> = takers.iter().map(|&(_, bps)| owed(bps).div_euclid(10_000)).collect();
-    let mut topped_up = vec![false; takers.len()];
-    while given.iter().sum::<i128>() < whole_e4 {
-        let mut best: Option<(usize, i128)> = None;
-        for (at, &(_, bps)) in takers.iter().enumerate() {
-            let remainder = owed(bps).rem_euclid(10_000);
-            if !topped_up[at] && best.is_none_or(|(_, most)| remainder > most) {
-                best = Some((at, remainder));
-            }
-        }
-        let (at, _) = best.expect("remainders sum to what is left, each below one");
-        given[at] += 1;
-        topped_up[at] = true;
-    }
-    let with_id = takers.iter().zip(given).filter_map(|(&(id, _), part)| Some((id?.clone(), part)));
-    with_id.collect()
-}
-
-/// An exact positive number.
-#[derive(Clone, Copy)]
-struct Fraction {
-    numerator: U256,
-    denominator: U256,
-}
-
-// === impl Fraction ===
-
-impl Fraction {
-    fn whole(number: i64) -> Self {
-        Self { numerator: U256::from(number.unsigned_abs()), denominator: U256::ONE }
-    }
-
-    /// A rate, read from its digits.
-    fn of(rate: Rate) -> Self {
-        let text = rate.to_string();
-        let (whole, decimals) = text.split_once('.').unwrap_or((&text, ""));
-        let mut fraction = Self::whole(0);
-        for digit in format!("{whole}{decimals}").bytes() {
-            fraction.numerator = fraction.numerator * 10 + U256::from(digit - b'0');
-        }
-        for _ in decimals.bytes() {
-            fraction.denominator *= 10;
-        }
-        fraction
-    }
-
-    fn times(self, other: Self) -> Self {
-        Self {
-            numerator: self.numerator * other.numerator,
-            denominator: self.denominator * other.denominator,
-        }
-    }
-
-    fn inverse(self) -> Self {
-        Self { numerator: self.denominator, denominator: self.numerator }
-    }
-
-    fn rounded_half_even(self) -> U256 {
-        let (floor, rest) = (self.numerator / self.denominator, self.numerator % self.denominator);
-        let twice = rest * 2;
-        if twice > self.denominator || (twice == self.denominator && floor % 2 == 1) {
-            floor + 1
-        } else {
-            floor
-        }
-    }
-}
-
-/// The amount in the reporting currency, and the oldest rate that it took.
-fn converted(
-    money: Money,
-    settings: &Settings,
-    rates: &BTreeMap<RateKey, Rate>,
-    on: Date,
-) -> Option<(i128, Option<Date>)> {
-    let (from, to) = (money.currency, settings.reporting_currency);
-    if from == to {
-        return Some((i128::from(money.amount.e4()), None));
-    }
-    let latest = |from: Currency, to: Currency| {
-        let in_force = rates.iter().filter(|(key, _)| key.from == from && key.to == to && key.on <= on);
-        in_force.max_by_key(|(key, _)| key.on).map(|(key, rate)| (Fraction::of(*rate), key.on))
-    };
-    let leg = |from, to| latest(from, to).or_else(|| latest(to, from).map(|(rate, on)| (rate.inverse(), on)));
-    let cross = || {
-        let through: BTreeSet<Currency> = rates.keys().flat_map(|key| [key.from, key.to]).collect();
-        let mut best: Option<(Fraction, Date)> = None;
-        for through in through {
-            if let (Some((first, a)), Some((second, b))) = (leg(from, through), leg(through, to))
-                && best.is_none_or(|(_, youngest)| a.min(b) > youngest)
-            {
-                best = Some((first.times(second), a.min(b)));
-            }
-        }
-        best
-    };
-    let (factor, oldest) = leg(from, to).or_else(cross)?;
-    let rounded = Fraction::whole(money.amount.e4()).times(factor).rounded_half_even();
-    let greatest = U256::new(9_200_000_000_000_000_000); // 9.2·10¹⁴ units
-    (rounded <= greatest).then(|| (rounded.as_i128(), Some(oldest)))
 }

@@ -214,16 +214,21 @@ impl Sheet {
         from: Date,
         last: Date,
     ) -> impl Iterator<Item = (&'a Row, Parts<'a>)> {
-        let all = scope.slots.is_none().then(|| self.rows.iter());
+        // Uncredited rests that no rows are kept for may be of any deal.
+        let by_slot = scope.slots.as_ref().filter(|_| !scope.asks_for_unkept_rest());
+        let all = by_slot.is_none().then(|| self.rows.iter());
         let of_slots =
-            scope.slots.iter().flatten().flat_map(move |&slot| self.rows.of_slot(slot, from, last));
+            by_slot.into_iter().flatten().flat_map(move |&slot| self.rows.of_slot(slot, from, last));
         let rows = all.into_iter().flatten().chain(of_slots);
         rows.filter(move |row| from <= row.on && row.on <= last).filter_map(move |row| {
             let mut alone = None;
             let shares = row.shares(self, &mut alone);
-            let first = match &scope.slots {
-                None => 0,
-                Some(_) => shares.iter().position(|share| scope.asks_for(share))?,
+            let first_asked = || shares.iter().position(|share| scope.asks_for(share));
+            let asks_for_any = || scope.with_unkept_rests(shares).iter().any(|share| scope.asks_for(share));
+            let first = match (&scope.slots, by_slot) {
+                (None, _) => 0,
+                (Some(_), Some(_)) => first_asked()?,
+                (Some(_), None) => asks_for_any().then_some(0)?,
             };
             let counts = usize::from(row.part) == first && scope.keeps(row, shares);
             counts.then_some((row, Parts { sheet: self, scope, row }))
@@ -269,7 +274,8 @@ impl Parts<'_> {
             return whole;
         }
         let mut alone = None;
-        part(whole, self.row.shares(self.sheet, &mut alone), |share| self.scope.asks_for(share))
+        let shares = self.scope.with_unkept_rests(self.row.shares(self.sheet, &mut alone));
+        part(whole, &shares, |share| self.scope.asks_for(share))
     }
 }
 
@@ -430,11 +436,6 @@ impl Page {
         };
         let (parts, whole) = (amounts(&mut self.by_slot.values()), amounts(&mut self.by_day.values()));
         assert_eq!(parts, whole, "the parts and the uncredited rest add up");
-    }
-
-    /// The sum of what no partner sourced.
-    pub fn uncredited(&self) -> Measures {
-        self.by_slot.get(&None).copied().unwrap_or_default()
     }
 
     /// All that the page holds, to be compared.

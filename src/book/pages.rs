@@ -153,14 +153,6 @@ impl Pages {
         }
     }
 
-    /// The sum of what no partner sourced.
-    pub fn uncredited(&self) -> Measures {
-        self.0.values().fold(Measures::default(), |mut sum, page| {
-            sum += page.uncredited();
-            sum
-        })
-    }
-
     /// All that the pages hold, to be compared.
     pub fn contents(&self) -> Vec<(Month, impl PartialEq + std::fmt::Debug + use<>)> {
         self.0.iter().map(|(month, page)| (*month, page.contents())).collect()

@@ -3,13 +3,16 @@
 //! A scope is formed for one question from the trees and attributes of that moment; rows know nothing of
 //! them.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::entry::{Share, Slot};
 use super::packed::{ChannelRef, TermRef};
 use super::page::Row;
 use super::pools::{DeskRef, LabelSetRef};
+use crate::domain::amount::BasisPoints;
 use crate::domain::premises::Roles;
+use crate::domain::record::Role;
 
 #[derive(Clone, Debug)]
 pub struct Scope {
@@ -53,12 +56,47 @@ impl Scope {
         self.roles.contains(share.role) && self.slots.as_ref().is_none_or(is_asked)
     }
 
+    /// Whether it asks for what a role leaves uncredited other than the sourced rest: of that no rows are
+    /// kept.
+    pub fn asks_for_unkept_rest(&self) -> bool {
+        let asks_for_rest = self.slots.as_ref().is_some_and(|slots| slots.first() == Some(&None));
+        asks_for_rest && self.roles != Roles::SOURCED
+    }
+
+    /// An entry's shares with the rests that it asks for and that aren't kept.
+    pub fn with_unkept_rests<'a>(&self, shares: &'a [Share]) -> Cow<'a, [Share]> {
+        if !self.asks_for_unkept_rest() {
+            return Cow::Borrowed(shares);
+        }
+        let rests = [Role::Influenced, Role::Fulfilled].map(|role| rest_of(role, shares));
+        let left = rests.into_iter().filter(|rest| rest.bps.get() > 0);
+        shares.iter().copied().chain(left).collect()
+    }
+
+    /// Whether something of an entry falls to no partner in a role that counts.
+    pub fn has_uncredited(&self, shares: &[Share]) -> bool {
+        let roles = [Role::Sourced, Role::Influenced, Role::Fulfilled];
+        roles
+            .into_iter()
+            .map(|role| rest_of(role, shares))
+            .any(|rest| rest.bps.get() > 0 && self.asks_for(&rest))
+    }
+
     /// Whether a row's deal or lead passes, whoever has a share in it.
     pub fn keeps(&self, row: &Row, shares: &[Share]) -> bool {
         let at_desk = |desks: &Vec<DeskRef>| desks.binary_search(&row.desk).is_ok();
         self.desks.as_ref().is_none_or(at_desk)
             && self.test.as_ref().is_none_or(|test| test.passes(row, shares, self.roles))
     }
+}
+
+/// What a role leaves uncredited.
+fn rest_of(role: Role, shares: &[Share]) -> Share {
+    let credited = shares.iter().filter(|share| share.role == role && share.slot.is_some());
+    let credited: u16 = credited.map(|share| share.bps.get()).sum();
+    let left = i64::from(BasisPoints::WHOLE.get() - credited);
+    let bps = BasisPoints::try_new(left).expect("shares of a role are at most the whole");
+    Share { slot: None, role, bps }
 }
 
 // === impl Test ===

@@ -1,0 +1,64 @@
+//! Mistakes that the book once made, found by asking the oracle: a test each, which tells the story.
+
+use super::Book;
+use super::histories::{apply, currency, days, id, noon, plain_deal, plain_settings};
+use crate::domain::amount::{Amount, BasisPoints, Money};
+use crate::domain::calendar::Instant;
+use crate::domain::filter::Filter;
+use crate::domain::premises::{RatesOn, Roles};
+use crate::domain::record::{Credit, Credits, Deal, DealStatus, Record, Role, State, Version, VersionKey};
+use crate::domain::subject::Subject;
+use crate::kpi::measures::Tally;
+
+/// A book with the settings of `plain_settings` and these records.
+fn book(records: impl IntoIterator<Item = Record>) -> Book {
+    let mut book = Book::default();
+    let key = VersionKey { update_time: Instant::FIRST, sequence: 0 };
+    let records = [Record::Settings(plain_settings())].into_iter().chain(records);
+    apply(&mut book, records.map(|record| Version { key, record }).collect());
+    book
+}
+
+fn tally(count: i64, amount_e4: i128) -> Tally {
+    Tally { count, priced_count: count, amount_e4 }
+}
+
+/// Rows keep what is left uncredited of what was sourced. Asked for what no one influenced, the book
+/// found nothing, and the rows of that role didn't add up to the tenant.
+#[test]
+fn every_role_leaves_its_own_uncredited_rest() {
+    let credit = |role, partner, bps| Credit {
+        role,
+        partner: id(partner),
+        share: Some(BasisPoints::try_new(bps).unwrap()),
+    };
+    let won = |credits: Vec<Credit>| Deal {
+        amount: Some(Money { amount: Amount::try_from_e4(101).unwrap(), currency: currency("USD") }),
+        credits: Credits::try_new(credits).unwrap(),
+        ..plain_deal(noon("2024-03-01"), DealStatus::Won(noon("2024-03-05")))
+    };
+    use Role::{Fulfilled, Influenced, Sourced};
+    let deals = [
+        won(vec![credit(Sourced, "a", 10_000)]),
+        won(vec![credit(Sourced, "b", 10_000), credit(Influenced, "a", 5_000)]),
+        won(vec![credit(Influenced, "a", 10_000)]),
+    ];
+    let numbered = (1..).zip(deals);
+    let book = book(numbered.map(|(n, deal)| Record::Deal(id(&format!("d{n}")), State::Present(deal))));
+    for window in ["2024-03-01..2024-04-01", "2024-03-05..2024-03-06"] {
+        for (roles, of_a, of_none) in [
+            (vec![Sourced], tally(1, 101), tally(1, 101)),
+            (vec![Influenced], tally(2, 51 + 101), tally(2, 101 + 50)),
+            (vec![Fulfilled], tally(0, 0), tally(3, 303)),
+            // Of each deal the greater of both; such rows need not add up.
+            (vec![Sourced, Influenced], tally(3, 101 + 51 + 101), tally(3, 101 + 50 + 101)),
+        ] {
+            for (row, expected) in [(Some(id("a")), of_a), (None, of_none)] {
+                let filter = Filter { partners: vec![row.clone()], ..Filter::default() };
+                let scope = book.scope(&Subject::Tenant, &filter, Roles::of(&roles)).unwrap();
+                let found = book.fold(&scope, days(window), RatesOn::OwnDay).measures.won;
+                assert_eq!(found, expected, "{roles:?} of {row:?} in {window}");
+            }
+        }
+    }
+}
