@@ -65,12 +65,12 @@ pub fn days(text: &str) -> DateRange {
     DateRange { from: date(from), to: date(to) }
 }
 
-fn windows() -> Vec<DateRange> {
+pub fn windows() -> Vec<DateRange> {
     WINDOWS.into_iter().map(days).collect()
 }
 
 /// Every subject that a history may name, and some that it never does.
-fn subjects() -> Vec<Subject> {
+pub fn subjects() -> Vec<Subject> {
     let partners = PARTNERS.into_iter().chain(["nobody"]).flat_map(|partner| {
         [false, true]
             .map(|include_sub_partners| Subject::Partner { partner: id(partner), include_sub_partners })
@@ -332,7 +332,7 @@ fn version() -> impl Strategy<Value = Version> {
 }
 
 /// A tenant's batches, some versions sent again.
-fn history() -> impl Strategy<Value = Vec<Vec<Version>>> {
+pub fn history() -> impl Strategy<Value = Vec<Vec<Version>>> {
     #[derive(Clone, Debug)]
     enum Step {
         New(Box<Version>),
@@ -389,7 +389,7 @@ pub fn apply(book: &mut Book, versions: Vec<Version>) {
     book.pages.verify();
 }
 
-fn book_of(history: Vec<Vec<Version>>) -> Book {
+pub fn book_of(history: Vec<Vec<Version>>) -> Book {
     let mut book = Book::default();
     for versions in history {
         apply(&mut book, versions);

@@ -13,8 +13,10 @@
 mod against_sql;
 mod ask;
 mod chain;
+mod circles;
 mod contribute;
 mod entry;
+mod evidence;
 #[cfg(test)]
 mod histories;
 mod many;
@@ -28,6 +30,7 @@ mod page;
 mod pages;
 mod pipeline;
 mod pools;
+mod quality;
 mod records;
 mod scope;
 mod trees;
@@ -51,8 +54,11 @@ use crate::domain::ids::{Id, kind};
 use crate::domain::premises::Knowledge;
 use crate::domain::record::{Record, Settings, State, Version, canonical};
 
+pub use self::entry::{Outcome, ProspectOutcome};
+pub use self::evidence::{Behind, Contribution, ContributorKind, EvidencePage, Fate, FigureKind, Place};
 pub use self::pages::Fold;
 pub use self::pipeline::Found;
+pub use self::quality::{Finding, FindingKind, Quality, QualityQuestion};
 pub use self::records::{Cursor, StoredVersion};
 pub use self::scope::Scope;
 

@@ -1,6 +1,8 @@
 //! KpiService: parse, ask the book, render. Each method has its file.
 
+mod contributing;
 mod pipeline;
+mod quality;
 mod scorecard;
 
 use tonic::{Request, Status};
@@ -35,6 +37,20 @@ impl<J: Journal> pb::kpi_service_server::KpiService for Rpc<J> {
         request: Request<pb::GetPipelineRequest>,
     ) -> RpcResult<pb::GetPipelineResponse> {
         pipeline::get(self, request).await
+    }
+
+    async fn list_contributing_records(
+        &self,
+        request: Request<pb::ListContributingRecordsRequest>,
+    ) -> RpcResult<pb::ListContributingRecordsResponse> {
+        contributing::list(self, request).await
+    }
+
+    async fn get_data_quality(
+        &self,
+        request: Request<pb::GetDataQualityRequest>,
+    ) -> RpcResult<pb::GetDataQualityResponse> {
+        quality::get(self, request).await
     }
 }
 

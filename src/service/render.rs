@@ -2,8 +2,10 @@
 //!
 //! Invariant: a version rendered and parsed again is the same version.
 
+pub mod contributing;
 pub mod pipeline;
 pub mod premises;
+pub mod quality;
 pub mod record;
 pub mod scorecard;
 pub mod value;

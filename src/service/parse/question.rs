@@ -227,7 +227,7 @@ pub fn list_records(request: &pb::ListRecordsRequest) -> Result<RecordsQuestion,
     })
 }
 
-fn window_spec(at: Path<'_>, window: &pb::Window) -> Option<WindowSpec> {
+pub(super) fn window_spec(at: Path<'_>, window: &pb::Window) -> Option<WindowSpec> {
     use pb::window::Window as Wire;
     let pb::Window { window } = window;
     match window {
@@ -284,7 +284,7 @@ fn asked_kpis(at: Path<'_>, sent: &[i32]) -> Option<Vec<Kpi>> {
     })
 }
 
-fn asked_consistency(at: Path<'_>, sent: &Option<pb::Consistency>) -> Option<Consistency> {
+pub(super) fn asked_consistency(at: Path<'_>, sent: &Option<pb::Consistency>) -> Option<Consistency> {
     use pb::consistency::Requirement as Wire;
     let requirement = sent.as_ref().and_then(|pb::Consistency { requirement }| requirement.as_ref());
     match requirement {
@@ -299,7 +299,7 @@ fn asked_consistency(at: Path<'_>, sent: &Option<pb::Consistency>) -> Option<Con
     }
 }
 
-fn asked_page_size(at: Path<'_>, sent: i32) -> Option<usize> {
+pub(super) fn asked_page_size(at: Path<'_>, sent: i32) -> Option<usize> {
     match usize::try_from(sent) {
         Ok(0) => Some(PageRequest::SIZE_DEFAULT),
         Ok(size) => Some(size.min(PageRequest::SIZE_MAX)),
@@ -307,7 +307,7 @@ fn asked_page_size(at: Path<'_>, sent: i32) -> Option<usize> {
     }
 }
 
-fn sent_token(token: &str) -> Option<String> {
+pub(super) fn sent_token(token: &str) -> Option<String> {
     (!token.is_empty()).then(|| token.to_owned())
 }
 
