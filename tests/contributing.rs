@@ -2,6 +2,7 @@
 //! example, each figure beside its own total and beside the scorecard and the pipeline that tell it, and
 //! walks over pages while records are written.
 
+#[allow(dead_code)] // every test takes what it needs
 #[path = "support/scorecard.rs"]
 mod scorecard;
 #[path = "support/sidecar.rs"]
