@@ -20,8 +20,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use channel_kpi::proto::FILE_DESCRIPTOR_SET;
 use channel_kpi::proto::channelkpi::v1::record_key::Key;
 use channel_kpi::proto::channelkpi::v1::{
-    ConfigureTenantRequest, CreateTenantRequest, DeleteTenantRequest, GetPipelineRequest, GetRecordRequest,
-    GetScorecardRequest, GetTenantRequest, ListRecordsRequest, ListScorecardsRequest, RecordKey, RecordKind,
+    ConfigureTenantRequest, CreateTenantRequest, DeleteTenantRequest, FigureKind, GetDataQualityRequest,
+    GetPipelineRequest, GetRecordRequest, GetScorecardRequest, GetTenantRequest,
+    ListContributingRecordsRequest, ListRecordsRequest, ListScorecardsRequest, RecordKey, RecordKind,
     Subject, SubjectKind, WriteMode, WriteRecordsRequest,
 };
 use prost::Message;
@@ -50,7 +51,7 @@ async fn whatever_comes_is_answered_or_refused() {
 
     let methods = methods();
     let paths: Vec<&str> = methods.iter().map(|(path, _)| path.as_ref()).collect();
-    assert_eq!(paths.len(), 10, "{paths:?}");
+    assert_eq!(paths.len(), 12, "{paths:?}");
     let mut dice = Dice(20_240_331);
     for (path, input) in &methods {
         let channel = sidecar.connect().await;
@@ -175,6 +176,16 @@ fn good_request(path: &str) -> Vec<u8> {
         "GetPipeline" => {
             let subject = Some(partner("A"));
             GetPipelineRequest { subject, ..GetPipelineRequest::default() }.encode_to_vec()
+        }
+        "ListContributingRecords" => {
+            let GetScorecardRequest { window, as_of, .. } = march(Subject::default());
+            let figure_kind = FigureKind::Won.into();
+            ListContributingRecordsRequest { figure_kind, window, as_of, ..Default::default() }
+                .encode_to_vec()
+        }
+        "GetDataQuality" => {
+            let GetScorecardRequest { window, as_of, .. } = march(Subject::default());
+            GetDataQualityRequest { window, as_of, include_ids: true, ..Default::default() }.encode_to_vec()
         }
         "CreateTenant" => {
             CreateTenantRequest { tenant_id: tenant_id(), settings: Some(settings()) }.encode_to_vec()
