@@ -25,9 +25,10 @@ use channel_kpi::proto::channelkpi::v1::subject::Subject as Of;
 use channel_kpi::proto::channelkpi::v1::window::Window as Asked;
 use channel_kpi::proto::channelkpi::v1::{
     ConfigureTenantRequest, Consistency, CreateTenantRequest, DateRange, Deal, DealStatus,
-    DeleteTenantRequest, Employee, ErrorReason, ExchangeRate, ExchangeRateKey, Filter,
-    GetMarketingPerformanceRequest, GetPipelineRequest, GetRecordRequest, GetScorecardRequest,
-    GetTenantRequest, Kpi, Lead, LeadOutcome, ListRecordsRequest, ListScorecardsRequest, MarketingChannel,
+    DeleteTenantRequest, Employee, ErrorReason, Exchange, ExchangePolicy, ExchangeRate, ExchangeRateKey,
+    FigureKind, Filter, GetDataQualityRequest, GetMarketingPerformanceRequest, GetPipelineRequest,
+    GetRecordRequest, GetScorecardRequest, GetTenantRequest, Kpi, Lead, LeadOutcome,
+    ListContributingRecordsRequest, ListRecordsRequest, ListScorecardsRequest, MarketingChannel,
     MarketingSpend, MonthWeight, OrgUnit, Partner, PartnerCredit, PartnerSubject, Premises, Record,
     RecordKey, RecordKind, StageProbability, Strategy, Subject, SubjectKind, Target, TenantSettings, Terms,
     Thresholds, Window, WriteMode, WriteRecordsRequest, target,
@@ -185,6 +186,8 @@ async fn every_wrong_request_is_refused_precisely() {
     list_scorecards(&mut refusals, &caller).await;
     pipeline(&mut refusals, &caller).await;
     marketing(&mut refusals, &caller).await;
+    contributing(&mut refusals, &caller).await;
+    quality(&mut refusals, &caller).await;
     tenants(&mut refusals, &caller).await;
     assert_eq!(state(&mut caller).await, before);
     tokens(&mut refusals, &sidecar, &mut caller).await;
@@ -745,6 +748,85 @@ async fn marketing(refusals: &mut Refusals, caller: &Caller) {
     ], call).await;
 }
 
+/// The records behind a figure of March.
+fn behind(figure: FigureKind) -> ListContributingRecordsRequest {
+    let GetScorecardRequest { window, as_of, .. } = march(Subject::default());
+    ListContributingRecordsRequest { figure_kind: figure.into(), window, as_of, ..Default::default() }
+}
+
+async fn contributing(refusals: &mut Refusals, caller: &Caller) {
+    type Asked = ListContributingRecordsRequest;
+    let call = async |request| caller.clone().kpis.list_contributing_records(request).await.map(drop);
+    for (what, window, fields) in windows() {
+        let request = Asked { window, ..behind(FigureKind::Won) };
+        refusals.table(vec![(what, request, &format!("INVALID_FIELD {fields}"))], call).await;
+    }
+    let won = || behind(FigureKind::Won);
+    let figure = |figure_kind| Asked { figure_kind, ..won() };
+    let of = |subject| Asked { subject: Some(subject), ..won() };
+    let under = |filter, figure| {
+        let premises = Some(Premises { filter: Some(filter), ..Premises::default() });
+        Asked { premises, ..behind(figure) }
+    };
+    let boots = || Some(Terms { values: vec!["boots".into()], include_none: false });
+    let of_boots = |figure| under(Filter { products: boots(), ..Filter::default() }, figure);
+    let no_region = Filter { regions: Some(Terms::default()), ..Filter::default() };
+    let half_consistent = Asked { consistency: demand(Requirement::FullyConsistent(false)), ..won() };
+    let all_wrong = Asked {
+        as_of: Some(Date::default()),
+        page_size: -1,
+        figure_kind: 0,
+        window: None,
+        ..of(partner(""))
+    };
+    let wrong_window = Asked { window: Some(Window { window: None }), ..figure(99) };
+    #[rustfmt::skip]
+    refusals.table(vec![
+        ("nothing",               Asked::default(),                     "INVALID_FIELD figure_kind"),
+        ("no figure",             figure(0),                            "INVALID_FIELD figure_kind"),
+        ("a figure to come",      figure(14),                           "INVALID_FIELD figure_kind"),
+        ("and no window",         wrong_window,                         "INVALID_FIELD figure_kind window"),
+        ("open in a window",      behind(FigureKind::Open),             "INVALID_FIELD window"),
+        ("a negative size",       Asked { page_size: -1, ..won() },     "INVALID_FIELD page_size"),
+        ("no day",                Asked { as_of: Some(Date { year: 2024, month: 2, day: 30 }), ..won() },
+            "INVALID_FIELD as_of"),
+        ("leads with a product",  of_boots(FigureKind::LeadsCreated),   "INVALID_FIELD figure_kind"),
+        ("likewise",              of_boots(FigureKind::LeadsConverted), "INVALID_FIELD figure_kind"),
+        ("an empty filter",       under(no_region, FigureKind::Won),    "INVALID_FIELD premises.filter.regions"),
+        ("full: false",           half_consistent,                      "INVALID_FIELD consistency.fully_consistent"),
+        ("all at once",           all_wrong,
+            "INVALID_FIELD subject.partner.partner_id figure_kind as_of page_size"),
+        ("no such partner",       of(partner("no-one")),                "SUBJECT_NOT_FOUND id=no-one kind=partner"),
+        ("prospects of a product", of_boots(FigureKind::Prospects),     "OK"),
+    ], call).await;
+}
+
+async fn quality(refusals: &mut Refusals, caller: &Caller) {
+    let call = async |request| caller.clone().kpis.get_data_quality(request).await.map(drop);
+    let in_march = || {
+        let GetScorecardRequest { window, as_of, .. } = march(Subject::default());
+        GetDataQualityRequest { window, as_of, include_ids: true, ..GetDataQualityRequest::default() }
+    };
+    for (what, window, fields) in windows() {
+        let request = GetDataQualityRequest { window, ..in_march() };
+        refusals.table(vec![(what, request, &format!("INVALID_FIELD {fields}"))], call).await;
+    }
+    let of = |subject| GetDataQualityRequest { subject: Some(subject), ..in_march() };
+    let role = Some(Premises { credit_roles: vec![9], ..Premises::default() });
+    let unknown_role = GetDataQualityRequest { premises: role, ..in_march() };
+    let false_demand = demand(Requirement::MinimizeLatency(false));
+    let half_consistent = GetDataQualityRequest { consistency: false_demand, ..in_march() };
+    let all_wrong = GetDataQualityRequest { as_of: Some(Date::default()), window: None, ..of(partner("")) };
+    #[rustfmt::skip]
+    refusals.table(vec![
+        ("nothing",         GetDataQualityRequest::default(), "INVALID_FIELD window"),
+        ("an unknown role", unknown_role,                     "INVALID_FIELD premises.credit_roles[0]"),
+        ("fast: false",     half_consistent,                  "INVALID_FIELD consistency.minimize_latency"),
+        ("all at once",     all_wrong,                        "INVALID_FIELD subject.partner.partner_id window as_of"),
+        ("no such partner", of(partner("no-one")),            "SUBJECT_NOT_FOUND id=no-one kind=partner"),
+    ], call).await;
+}
+
 async fn tenants(refusals: &mut Refusals, caller: &Caller) {
     let create = async |request| caller.clone().admin.create_tenant(request).await.map(drop);
     let configure = async |request: CreateTenantRequest| {
@@ -906,6 +988,14 @@ async fn tokens(refusals: &mut Refusals, sidecar: &Sidecar, caller: &mut Caller)
         refusals.one(what, caller.kpis.get_scorecard(get).await.map(drop), expected);
         let list = ListScorecardsRequest { consistency: consistency(), ..units_in_march() };
         refusals.one(what, caller.kpis.list_scorecards(list).await.map(drop), expected);
+        let list = ListContributingRecordsRequest { consistency: consistency(), ..behind(FigureKind::Won) };
+        refusals.one(what, caller.kpis.list_contributing_records(list).await.map(drop), expected);
+        let get = GetDataQualityRequest {
+            window: behind(FigureKind::Won).window,
+            consistency: consistency(),
+            ..GetDataQualityRequest::default()
+        };
+        refusals.one(what, caller.kpis.get_data_quality(get).await.map(drop), expected);
     }
 
     let common = [
@@ -919,8 +1009,10 @@ async fn tokens(refusals: &mut Refusals, sidecar: &Sidecar, caller: &mut Caller)
     for (what, page_token, expected) in common {
         let list = ListRecordsRequest { page_token: page_token.clone(), ..list_deals() };
         refusals.one(what, caller.records.list_records(list).await.map(drop), expected);
-        let list = ListScorecardsRequest { page_token, ..units_in_march() };
+        let list = ListScorecardsRequest { page_token: page_token.clone(), ..units_in_march() };
         refusals.one(what, caller.kpis.list_scorecards(list).await.map(drop), expected);
+        let list = ListContributingRecordsRequest { page_token, ..behind(FigureKind::Won) };
+        refusals.one(what, caller.kpis.list_contributing_records(list).await.map(drop), expected);
     }
     let deals = || ListRecordsRequest { page_token: ours.deals.clone(), ..list_deals() };
     let units = || ListScorecardsRequest { page_token: ours.units.clone(), ..units_in_march() };
@@ -943,6 +1035,26 @@ async fn tokens(refusals: &mut Refusals, sidecar: &Sidecar, caller: &mut Caller)
         ("another day",       ListScorecardsRequest { as_of: date("2024-03-30"), ..units() },      "PAGE_TOKEN_MISMATCH"),
         ("other KPIs",        ListScorecardsRequest { kpis: vec![1], ..units() },                  "PAGE_TOKEN_MISMATCH"),
     ], list).await;
+    let april = Some(dates("2024-04-01", "2024-05-01"));
+    let page_token = ours.missed.clone();
+    let missed =
+        || ListContributingRecordsRequest { page_token: page_token.clone(), ..behind(FigureKind::Missed) };
+    let list = async |request| caller.clone().kpis.list_contributing_records(request).await.map(drop);
+    let at_rates_of_the_end = Some(Premises {
+        exchange: Some(Exchange { policy: ExchangePolicy::WindowEnd.into(), fixed_on: None }),
+        ..Premises::default()
+    });
+    let lost = FigureKind::Lost.into();
+    #[rustfmt::skip]
+    refusals.table(vec![
+        ("of the other list", ListContributingRecordsRequest { page_token: ours.deals.clone(), ..missed() },    "PAGE_TOKEN_MISMATCH"),
+        ("another figure",    ListContributingRecordsRequest { figure_kind: lost, ..missed() },                 "PAGE_TOKEN_MISMATCH"),
+        ("another subject",   ListContributingRecordsRequest { subject: Some(partner("A")), ..missed() },       "PAGE_TOKEN_MISMATCH"),
+        ("another window",    ListContributingRecordsRequest { window: april, ..missed() },                     "PAGE_TOKEN_MISMATCH"),
+        ("another day",       ListContributingRecordsRequest { as_of: date("2024-03-30"), ..missed() },         "PAGE_TOKEN_MISMATCH"),
+        ("other rates",       ListContributingRecordsRequest { premises: at_rates_of_the_end, ..missed() },     "PAGE_TOKEN_MISMATCH"),
+        ("another size",      ListContributingRecordsRequest { page_size: 7, ..missed() },                      "OK"),
+    ], list).await;
 }
 
 struct Tokens {
@@ -951,6 +1063,8 @@ struct Tokens {
     deals: String,
     /// Of a list of units' scorecards.
     units: String,
+    /// Of the list of missed deals.
+    missed: String,
 }
 
 fn list_deals() -> ListRecordsRequest {
@@ -962,7 +1076,10 @@ async fn tokens_of(mut caller: Caller) -> Tokens {
     let deals = caller.records.list_records(list_deals()).await.expect("it is valid").into_inner();
     let units = ListScorecardsRequest { page_size: 1, ..units_in_march() };
     let units = caller.kpis.list_scorecards(units).await.expect("it is valid").into_inner();
-    Tokens { revision, deals: deals.next_page_token, units: units.next_page_token }
+    let missed = ListContributingRecordsRequest { page_size: 1, ..behind(FigureKind::Missed) };
+    let missed = caller.kpis.list_contributing_records(missed).await.expect("it is valid").into_inner();
+    let [deals, units, missed] = [deals.next_page_token, units.next_page_token, missed.next_page_token];
+    Tokens { revision, deals, units, missed }
 }
 
 /// Tenants that aren't there, and headers that name none: for every RPC that a tenant is selected for.
@@ -983,6 +1100,11 @@ async fn whose(refusals: &mut Refusals, sidecar: &Sidecar) {
         refusals.one(what, caller.records.list_records(list_deals()).await.map(drop), expected);
         refusals.one(what, caller.kpis.get_scorecard(march(partner("A"))).await.map(drop), expected);
         refusals.one(what, caller.kpis.list_scorecards(units_in_march()).await.map(drop), expected);
+        let list = caller.kpis.list_contributing_records(behind(FigureKind::Won)).await;
+        refusals.one(what, list.map(drop), expected);
+        let window = behind(FigureKind::Won).window;
+        let get = GetDataQualityRequest { window, ..GetDataQualityRequest::default() };
+        refusals.one(what, caller.kpis.get_data_quality(get).await.map(drop), expected);
         // AdminService names its tenant in the request: it needs no header, but a wrong one is refused.
         let get = GetTenantRequest { tenant_id: "example".into() };
         let expected = if expected.starts_with("INVALID") { expected } else { "OK" };

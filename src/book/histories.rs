@@ -36,7 +36,7 @@ pub fn apply(book: &mut Book, versions: Vec<Version>) {
     book.pages.verify();
 }
 
-fn book_of(history: Vec<Vec<Version>>) -> Book {
+pub fn book_of(history: Vec<Vec<Version>>) -> Book {
     let mut book = Book::default();
     for versions in history {
         apply(&mut book, versions);

@@ -14,8 +14,10 @@ mod against_sql;
 mod ask;
 mod board;
 mod chain;
+mod circles;
 mod contribute;
 mod entry;
+mod evidence;
 mod groups;
 #[cfg(test)]
 mod histories;
@@ -33,6 +35,7 @@ mod page;
 mod pages;
 mod pipeline;
 mod pools;
+mod quality;
 mod records;
 mod scope;
 #[cfg(test)]
@@ -61,9 +64,12 @@ use crate::domain::premises::Knowledge;
 use crate::domain::record::{Record, Settings, State, Version, canonical};
 
 pub use self::board::{Board, Told};
+pub use self::entry::{Outcome, ProspectOutcome};
+pub use self::evidence::{Behind, Contribution, ContributorKind, EvidencePage, Fate, FigureKind, Place};
 pub use self::marketing::MarketingQuestion;
 pub use self::pages::Fold;
 pub use self::pipeline::Found;
+pub use self::quality::{Finding, FindingKind, Quality, QualityQuestion};
 pub use self::records::{Cursor, StoredVersion};
 pub use self::scope::Scope;
 pub use self::standing::Stood;

@@ -31,9 +31,9 @@ pub struct Found<T> {
 
 /// A scope's part of an amount, at the rates of some date.
 #[derive(Clone, Copy)]
-struct Priced {
-    amount: Option<Amount>,
-    oldest_rate_on: Option<Date>,
+pub(super) struct Priced {
+    pub amount: Option<Amount>,
+    pub oldest_rate_on: Option<Date>,
 }
 
 // === impl Book ===
@@ -141,7 +141,7 @@ impl Book {
     /// A deal as it stood at the end of a date on which it was open: the version in force then, before the
     /// first version the first. A closed one says nothing of stage and probability: the last open one
     /// before it does.
-    fn as_it_stood(&self, number: DealRef, on: Date, settings: &Settings) -> Option<PackedDeal> {
+    pub(super) fn as_it_stood(&self, number: DealRef, on: Date, settings: &Settings) -> Option<PackedDeal> {
         let versions = self.records.deals.versions(number);
         let is_known = |kept: &Kept<Span>| settings.zone.local_date(kept.key.update_time) <= on;
         let known_count = versions.iter().rposition(is_known).map_or(0, |last| last + 1);
@@ -157,7 +157,13 @@ impl Book {
         Some(then)
     }
 
-    fn priced(&self, then: &PackedDeal, parts: Parts<'_>, rates_on: Date, settings: &Settings) -> Priced {
+    pub(super) fn priced(
+        &self,
+        then: &PackedDeal,
+        parts: Parts<'_>,
+        rates_on: Date,
+        settings: &Settings,
+    ) -> Priced {
         let value = value_on(then.amount, rates_on, settings, &self.ground.rates);
         let amount = value.amount().map(|whole| parts.of(whole));
         Priced { amount, oldest_rate_on: value.oldest_rate_on() }

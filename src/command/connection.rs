@@ -206,9 +206,10 @@ mod tests {
     use channel_kpi::proto::channelkpi::v1::kpi_service_client::KpiServiceClient;
     use channel_kpi::proto::channelkpi::v1::kpi_service_server::{KpiService, KpiServiceServer};
     use channel_kpi::proto::channelkpi::v1::{
-        BatchGetScorecardsRequest, BatchGetScorecardsResponse, GetMarketingPerformanceRequest,
-        GetMarketingPerformanceResponse, GetPipelineRequest, GetPipelineResponse, GetScorecardRequest,
-        GetScorecardResponse, ListScorecardsRequest, ListScorecardsResponse,
+        BatchGetScorecardsRequest, BatchGetScorecardsResponse, GetDataQualityRequest, GetDataQualityResponse,
+        GetMarketingPerformanceRequest, GetMarketingPerformanceResponse, GetPipelineRequest,
+        GetPipelineResponse, GetScorecardRequest, GetScorecardResponse, ListContributingRecordsRequest,
+        ListContributingRecordsResponse, ListScorecardsRequest, ListScorecardsResponse,
     };
     use tonic_types::ErrorDetails;
 
@@ -269,6 +270,20 @@ mod tests {
             _: tonic::Request<GetMarketingPerformanceRequest>,
         ) -> Result<tonic::Response<GetMarketingPerformanceResponse>, Status> {
             Err(Status::unimplemented("the test asks for no marketing"))
+        }
+
+        async fn list_contributing_records(
+            &self,
+            _: tonic::Request<ListContributingRecordsRequest>,
+        ) -> Result<tonic::Response<ListContributingRecordsResponse>, Status> {
+            Err(Status::unimplemented("the test asks for no records behind a figure"))
+        }
+
+        async fn get_data_quality(
+            &self,
+            _: tonic::Request<GetDataQualityRequest>,
+        ) -> Result<tonic::Response<GetDataQualityResponse>, Status> {
+            Err(Status::unimplemented("the test asks for no findings"))
         }
     }
 

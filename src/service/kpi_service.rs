@@ -1,8 +1,10 @@
 //! KpiService: parse, ask the book, render. Each method has its file.
 
 mod card;
+mod contributing;
 mod marketing;
 mod pipeline;
+mod quality;
 mod scorecard;
 
 use tonic::{Request, Status};
@@ -51,6 +53,20 @@ impl<J: Journal> pb::kpi_service_server::KpiService for Rpc<J> {
         request: Request<pb::GetMarketingPerformanceRequest>,
     ) -> RpcResult<pb::GetMarketingPerformanceResponse> {
         marketing::get(self, request).await
+    }
+
+    async fn list_contributing_records(
+        &self,
+        request: Request<pb::ListContributingRecordsRequest>,
+    ) -> RpcResult<pb::ListContributingRecordsResponse> {
+        contributing::list(self, request).await
+    }
+
+    async fn get_data_quality(
+        &self,
+        request: Request<pb::GetDataQualityRequest>,
+    ) -> RpcResult<pb::GetDataQualityResponse> {
+        quality::get(self, request).await
     }
 }
 

@@ -1,8 +1,11 @@
 //! Pages: where a walk through a list goes on.
 //!
-//! Lists are ordered by the bytes of ids; a token carries the last row's. What a token says is input.
+//! Lists are ordered by the bytes of ids, those of contributing records by date, kind and id; a token carries
+//! the last row's. What a token says is input.
 
 use super::token::{PageTokenError, Walk};
+use crate::book::{ContributorKind, Place};
+use crate::domain::calendar::Date;
 use crate::domain::filter::GroupValue;
 use crate::domain::ids::Id;
 use crate::domain::record::{RecordKey, RecordKind, canonical};
@@ -84,4 +87,62 @@ pub fn last_record(kind: RecordKind, walk: &Walk) -> Result<RecordKey, PageToken
         RecordKind::Settings => Some(RecordKey::Settings),
     };
     key.ok_or(PageTokenError::Invalid)
+}
+
+/// What a token keeps of the last row of a walk over contributing records.
+pub fn place_key(place: &Place<'_>) -> Vec<u8> {
+    let mut key = place.on.day_number().to_be_bytes().to_vec();
+    key.push(place.kind as u8);
+    key.extend_from_slice(place.id.as_bytes());
+    key
+}
+
+/// The inverse of [`place_key`].
+pub fn last_place(walk: &Walk) -> Result<Place<'_>, PageTokenError> {
+    let place = || {
+        let (day, rest) = walk.last_key.split_first_chunk()?;
+        let (kind, id) = rest.split_first()?;
+        let on = Date::from_day_number(i32::from_be_bytes(*day));
+        let kind =
+            [ContributorKind::Lead, ContributorKind::Deal].into_iter().find(|it| *it as u8 == *kind)?;
+        let id = std::str::from_utf8(id).ok().filter(|id| Id::<()>::try_new(id).is_ok())?;
+        (Date::FIRST..=Date::LAST).contains(&on).then_some(Place { on, kind, id })
+    };
+    place().ok_or(PageTokenError::Invalid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::calendar::date;
+
+    #[test]
+    fn places_come_back_and_what_is_none_is_refused() {
+        let walk = |last_key| Walk { first_revision: 1, as_of: None, last_key };
+        for place in [
+            Place { on: date("2024-03-05"), kind: ContributorKind::Deal, id: "d1" },
+            Place { on: Date::FIRST, kind: ContributorKind::Lead, id: &"ক".repeat(42) },
+            Place { on: Date::LAST, kind: ContributorKind::Lead, id: "a/b" },
+        ] {
+            assert_eq!(last_place(&walk(place_key(&place))), Ok(place));
+        }
+        let day = |number: i32, rest: &[u8]| [&number.to_be_bytes()[..], rest].concat();
+        let long = [&[2][..], "x".repeat(129).as_bytes()].concat();
+        for wrong in [
+            vec![],
+            vec![0, 0, 0],
+            day(0, b""),
+            day(0, b"\x02"),
+            day(0, b"\x00d1"),
+            day(0, b"\x03d1"),
+            day(0, b"\x02d\n"),
+            day(0, b"\x02\xff"),
+            day(-1, b"\x02d1"),
+            day(Date::LAST.day_number() + 1, b"\x02d1"),
+            day(i32::MAX, b"\x02d1"),
+            day(0, &long),
+        ] {
+            assert_eq!(last_place(&walk(wrong.clone())), Err(PageTokenError::Invalid), "{wrong:?}");
+        }
+    }
 }

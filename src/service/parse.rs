@@ -8,18 +8,22 @@
 //! 3. An empty text is an absent one. An enum number that this server doesn't know is refused.
 //!
 //! Within: `path` says where and what, `value` reads single values, `premises` what questions rest on, and
-//! `record`, `question` and `tenant` the requests of the services.
+//! `record`, `question`, `contributing`, `quality` and `tenant` the requests of the services.
 
+mod contributing;
 mod marketing;
 mod path;
 mod premises;
+mod quality;
 mod question;
 mod record;
 mod tenant;
 mod value;
 
+pub use contributing::{ContributingQuestion, list_contributing_records};
 pub use marketing::{MarketingQuestion, get_marketing_performance};
 pub use path::{Violation, Violations};
+pub use quality::{DataQualityQuestion, get_data_quality};
 pub use question::{
     CardQuestion, Consistency, PageRequest, PipelineQuestion, RecordQuestion, RecordsQuestion, Rows,
     ScorecardBatch, ScorecardQuestion, ScorecardsQuestion, View, batch_get_scorecards, get_pipeline,

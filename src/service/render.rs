@@ -2,10 +2,12 @@
 //!
 //! Invariant: a version rendered and parsed again is the same version.
 
+pub mod contributing;
 pub mod figure;
 pub mod marketing;
 pub mod pipeline;
 pub mod premises;
+pub mod quality;
 pub mod record;
 pub mod scorecard;
 pub mod target;

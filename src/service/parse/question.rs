@@ -490,7 +490,7 @@ pub(super) fn asked_consistency(at: Path<'_>, sent: &Option<pb::Consistency>) ->
     }
 }
 
-fn asked_page_size(at: Path<'_>, sent: i32) -> Option<usize> {
+pub(super) fn asked_page_size(at: Path<'_>, sent: i32) -> Option<usize> {
     match usize::try_from(sent) {
         Ok(0) => Some(PageRequest::SIZE_DEFAULT),
         Ok(size) => Some(size.min(PageRequest::SIZE_MAX)),
@@ -498,7 +498,7 @@ fn asked_page_size(at: Path<'_>, sent: i32) -> Option<usize> {
     }
 }
 
-fn sent_token(token: &str) -> Option<String> {
+pub(super) fn sent_token(token: &str) -> Option<String> {
     (!token.is_empty()).then(|| token.to_owned())
 }
 

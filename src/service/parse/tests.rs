@@ -951,6 +951,73 @@ fn scorecards() {
 }
 
 #[test]
+fn records_behind_a_figure() {
+    let won = pb::FigureKind::Won.into();
+    let good =
+        pb::ListContributingRecordsRequest { figure_kind: won, window: last_days(15), ..Default::default() };
+    fn of_boots(request: &mut pb::ListContributingRecordsRequest) {
+        let products = Some(pb::Terms { values: vec!["boots".into()], include_none: false });
+        let filter = Some(pb::Filter { products, ..Default::default() });
+        request.premises = Some(pb::Premises { filter, ..Default::default() });
+    }
+    refuse_each(
+        &good,
+        |request| found(list_contributing_records(request)),
+        &[
+            (|r| r.figure_kind = 0, &[("figure_kind", "is unspecified: name a figure")]),
+            (|r| r.figure_kind = 99, &[("figure_kind", "is 99, which this server doesn't know")]),
+            (|r| r.window = None, &[("window", "is missing")]),
+            (|r| r.window = last_days(0), &[("window.last_days", "is 0, must be 1 to 36500")]),
+            (
+                |r| r.figure_kind = pb::FigureKind::Open.into(),
+                &[("window", "is set, but what is open is a figure of as_of alone")],
+            ),
+            (
+                |r| {
+                    of_boots(r);
+                    r.figure_kind = pb::FigureKind::LeadsCreated.into();
+                },
+                &[(
+                    "figure_kind",
+                    "is of leads, which have neither products nor labels: ask for prospects, or drop these filters",
+                )],
+            ),
+            (|r| r.page_size = -1, &[("page_size", "is -1, must be at least 0")]),
+        ],
+    );
+    let every = (1..).map_while(|number| {
+        pb::FigureKind::try_from(number).ok().map(|kind| {
+            let window = last_days(15).filter(|_| kind != pb::FigureKind::Open);
+            let request = pb::ListContributingRecordsRequest { figure_kind: number, window, ..good.clone() };
+            list_contributing_records(&request).expect("each is asked for").figure
+        })
+    });
+    assert_eq!(every.collect::<Vec<_>>(), crate::book::FigureKind::ALL, "each is its own");
+    let mut boots = good.clone();
+    of_boots(&mut boots);
+    assert!(list_contributing_records(&boots).is_ok());
+}
+
+#[test]
+fn data_quality() {
+    let good = pb::GetDataQualityRequest { window: last_days(15), ..Default::default() };
+    refuse_each(
+        &good,
+        |request| found(get_data_quality(request)),
+        &[
+            (|r| r.window = None, &[("window", "is missing")]),
+            (
+                |r| r.as_of = on(2023, 2, 29),
+                &[("as_of", "is no day of the calendar (year 2023, month 2, day 29)")],
+            ),
+        ],
+    );
+    assert_eq!(get_data_quality(&good).unwrap().ids_max(), 0);
+    let with_ids = pb::GetDataQualityRequest { include_ids: true, ..good };
+    assert_eq!(get_data_quality(&with_ids).unwrap().ids_max(), 1_000);
+}
+
+#[test]
 fn every_period_is_its_own() {
     let mut seen = Vec::new();
     for number in 1..=18 {
@@ -1388,6 +1455,12 @@ fn judge<M: Message + Default, T>(request: &str, bytes: &[u8], parse: impl Fn(&M
 fn judge_all(mut bytes_of: impl FnMut(&str) -> Vec<u8>) {
     judge("GetScorecardRequest", &bytes_of("GetScorecardRequest"), get_scorecard);
     judge("ListScorecardsRequest", &bytes_of("ListScorecardsRequest"), list_scorecards);
+    judge(
+        "ListContributingRecordsRequest",
+        &bytes_of("ListContributingRecordsRequest"),
+        list_contributing_records,
+    );
+    judge("GetDataQualityRequest", &bytes_of("GetDataQualityRequest"), get_data_quality);
     judge("GetRecordRequest", &bytes_of("GetRecordRequest"), get_record);
     judge("ListRecordsRequest", &bytes_of("ListRecordsRequest"), list_records);
     judge("CreateTenantRequest", &bytes_of("CreateTenantRequest"), create_tenant);
