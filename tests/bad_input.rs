@@ -18,13 +18,14 @@ mod worked_example;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use channel_kpi::proto::channelkpi::v1::comparison::Comparison as Against;
 use channel_kpi::proto::channelkpi::v1::consistency::Requirement;
 use channel_kpi::proto::channelkpi::v1::record::Record as Kind;
 use channel_kpi::proto::channelkpi::v1::record_key::Key;
 use channel_kpi::proto::channelkpi::v1::subject::Subject as Of;
 use channel_kpi::proto::channelkpi::v1::window::Window as Asked;
 use channel_kpi::proto::channelkpi::v1::{
-    ConfigureTenantRequest, Consistency, CreateTenantRequest, DateRange, Deal, DealStatus,
+    Comparison, ConfigureTenantRequest, Consistency, CreateTenantRequest, DateRange, Deal, DealStatus,
     DeleteTenantRequest, Employee, ErrorReason, Exchange, ExchangePolicy, ExchangeRate, ExchangeRateKey,
     FigureKind, Filter, GetDataQualityRequest, GetMarketingPerformanceRequest, GetPipelineRequest,
     GetRecordRequest, GetScorecardRequest, GetTenantRequest, Kpi, Lead, LeadOutcome,
@@ -724,6 +725,8 @@ async fn marketing(refusals: &mut Refusals, caller: &Caller) {
     let on_basis = |basis| GetMarketingPerformanceRequest { basis, ..of(partner("A")) };
     let last_days = |days| Some(Window { window: Some(Asked::LastDays(days)) });
     let nothing_asked = Filter { marketing_channel_ids: Some(Terms::default()), ..Filter::default() };
+    let not_previous = Some(Comparison { comparison: Some(Against::Previous(false)) });
+    let compared_falsely = GetMarketingPerformanceRequest { comparison: not_previous, ..of(partner("A")) };
     let premises = Some(Premises { filter: Some(nothing_asked), ..Premises::default() });
     let of_nothing = GetMarketingPerformanceRequest { premises, ..of(partner("A")) };
     let false_demand = demand(Requirement::FullyConsistent(false));
@@ -741,6 +744,7 @@ async fn marketing(refusals: &mut Refusals, caller: &Caller) {
         ("before 1970",         within(last_days(36_500)), "INVALID_FIELD window"),
         ("an unknown basis",    on_basis(3),             "INVALID_FIELD basis"),
         ("an empty filter",     of_nothing,              "INVALID_FIELD premises.filter.marketing_channel_ids"),
+        ("previous: false",     compared_falsely,        "INVALID_FIELD comparison.previous"),
         ("full: false",         half_consistent,         "INVALID_FIELD consistency.fully_consistent"),
         ("all at once",         all_wrong,
             "INVALID_FIELD subject.partner.partner_id window as_of basis"),

@@ -9,17 +9,18 @@ mod sidecar;
 #[path = "support/worked_example.rs"]
 mod worked_example;
 
+use channel_kpi::proto::channelkpi::v1::comparison::Comparison as Against;
 use channel_kpi::proto::channelkpi::v1::figure::Result as Told;
 use channel_kpi::proto::channelkpi::v1::quantity::Quantity as Q;
 use channel_kpi::proto::channelkpi::v1::record::Record as Kind;
 use channel_kpi::proto::channelkpi::v1::subject::Subject as Of;
 use channel_kpi::proto::channelkpi::v1::window::Window as Asked;
 use channel_kpi::proto::channelkpi::v1::{
-    AbsentReason, ComparedFigure, DateRange, Deal, Definition, Exchange, ExchangePolicy, ExchangeRate,
-    ExchangeRateKey, Figure, Filter, GetMarketingPerformanceRequest, LabelTerms, Lead, LeadOutcome,
-    MarketingBasis, MarketingChannel, MarketingFigures, MarketingPerformance, MarketingSpend, Media,
-    MediaTerms, Partner, PartnerCredit, PartnerSubject, Premises, Quantity, Record, Subject, Terms, Trend,
-    Window,
+    AbsentReason, ComparedFigure, Comparison, DateRange, Deal, Definition, Exchange, ExchangePolicy,
+    ExchangeRate, ExchangeRateKey, Figure, Filter, GetMarketingPerformanceRequest, LabelTerms, Lead,
+    LeadOutcome, MarketingBasis, MarketingChannel, MarketingFigures, MarketingPerformance, MarketingSpend,
+    Media, MediaTerms, Partner, PartnerCredit, PartnerSubject, Premises, Quantity, Record, Subject, Terms,
+    Trend, Window,
 };
 use channel_kpi::proto::google::r#type::{Decimal, Money};
 use sidecar::{Caller, Sidecar};
@@ -281,6 +282,15 @@ async fn the_worked_example() {
     let total = performance.total.expect("always set");
     let before = figures_by(&total, |figure| figure.comparison.clone().expect("there is one"));
     assert_eq!(before, "1 0 3 0 (0.00) | 0.00 no-spend no-spend no-spend no-spend | no-prospect");
+    // Beside given days: those in which L4 came and nothing else happened.
+    let given = DateRange { start_on: date("2024-02-25"), end_on: date("2024-02-26") };
+    let comparison = Some(Comparison { comparison: Some(Against::Dates(given)) });
+    let compared = GetMarketingPerformanceRequest { comparison, ..march() };
+    let (compared, definition) = get(&mut caller, compared).await;
+    assert_eq!(definition.comparison_window, Some(given));
+    let compared = compared.total.expect("always set");
+    let before = figures_by(&compared, |figure| figure.comparison.clone().expect("there is one"));
+    assert_eq!(before, "1 0 0 0 (0.00) | 0.00 no-spend no-spend no-spend no-spend | no-prospect");
     let trend = |figure: &Option<ComparedFigure>| {
         let change = figure.as_ref().expect("always set").change.expect("both are there");
         (change.absolute, change.trend())

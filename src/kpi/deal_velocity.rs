@@ -96,8 +96,8 @@ mod tests {
         for (standing, expected) in [
             // the worked example: partner A, partner B, the tenant
             (march(56, tally(2, 2, 600), 1, 25, 0), Ok((money(896_0000), count(31)))),
-            (march(113, tally(1, 1, 900), 1, 24, 0), Ok((money(2_118_7500), count(31)))),
-            (march(169, tally(3, 3, 1_500), 2, 49, 0), Ok((money(152_100_0000), count(1_519)))),
+            (march(113, tally(1, 1, 900), 1, 24, 0), Ok((money(21_187_500), count(31)))),
+            (march(169, tally(3, 3, 1_500), 2, 49, 0), Ok((money(1_521_000_000), count(1_519)))),
             // won on the day of its opening: a day, not none
             (march(1, tally(1, 1, 310), 0, 0, 1), Ok((money(10_0000), count(1)))),
             // the average is over priced deals, the cycle and the win rate over all

@@ -337,8 +337,8 @@ mod tests {
     #[test]
     fn products_are_in_lowest_terms() {
         // The tenant's velocity of the worked example.
-        let velocity = Ratio::product_e4(&[169, 3, 3, 1_500_0000], &[31, 5, 3, 49]).unwrap();
-        assert_eq!(velocity.terms(), Some((Quantity::AmountE4(152_100_0000), Quantity::Count(1_519))));
+        let velocity = Ratio::product_e4(&[169, 3, 3, 15_000_000], &[31, 5, 3, 49]).unwrap();
+        assert_eq!(velocity.terms(), Some((Quantity::AmountE4(1_521_000_000), Quantity::Count(1_519))));
         assert_eq!(Ratio::product_e4(&[1, 2], &[0, 3]), None);
         let nothing = Ratio::product_e4(&[0, 2], &[4, 3]).unwrap();
         assert_eq!(nothing.terms(), Some((Quantity::AmountE4(0), Quantity::Count(1))));

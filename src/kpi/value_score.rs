@@ -77,7 +77,7 @@ mod tests {
     fn own_past_by_hand() {
         for (units, past, expected) in [
             (600, Some(vec![300_0000, 300_0000, 300_0000, 300_0000]), Ok(200.0)),
-            (600, Some(vec![0, 0, 0, 2_400_0000]), Ok(100.0)),
+            (600, Some(vec![0, 0, 0, 24_000_000]), Ok(100.0)),
             (600, Some(vec![0, 0, 0, 0]), Err(Absent::MeanIsZero)),
             (600, None, Err(Absent::NoPast)),
         ] {
