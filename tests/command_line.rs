@@ -176,7 +176,7 @@ fn tour(to: &[&str]) {
     assert_eq!(
         text(&imported.stderr),
         "deals.csv:5:2: opened_at is empty: a deal needs its `opened_at` (--undated-on DATE dates such rows)\n\
-         deals.csv:6:2: opened_at \"30 February\" isn't a date like 2017-10-31 or 2017-10-31T12:00:00Z\n"
+         deals.csv:6:2: opened_at \"30 February\" isn't a date like 2017-10-31 or 2017-10-31T12:00:00Z (--date-format says others)\n"
     );
     assert!(
         stdout(&run(&import), 3)
