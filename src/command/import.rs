@@ -83,6 +83,9 @@ Examples:
   A directory of the Maven Analytics CRM sample, into a new tenant:
     channel-kpi import --preset maven crm_sales_opportunities/ --undated-on 2017-12-31
 
+  Reports out of Salesforce, whose dates are written as in the United States:
+    channel-kpi import --preset salesforce reports/ --date-format %m/%d/%Y --currency USD --time-zone America/Chicago
+
   An export of one's own:
     channel-kpi import --preset csv --mapping map.toml opportunities.csv --currency EUR --time-zone Europe/Berlin
 

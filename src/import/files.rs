@@ -185,6 +185,8 @@ impl Import {
             let plan = self.plan(mapping, record, &source_file.headers, &mut unfed);
             source_file.plans.extend(plan);
         }
+        unfed.sort();
+        unfed.dedup();
         if !unfed.is_empty() {
             let name = &source_file.name;
             self.notes
@@ -211,6 +213,7 @@ impl Import {
             Input::Constant(_) => true,
         };
         let mut fields = Vec::new();
+        let mut empty = Vec::new();
         for mapped in &record.fields {
             let sources: Vec<Source> = mapped.sources.iter().filter(fed).cloned().collect();
             if !sources.is_empty() {
@@ -222,8 +225,9 @@ impl Import {
                 unfed.push(format!("{kind} ({})", first_name(mapped)));
                 return None;
             }
-            unfed.push(format!("{kind}.{path} ({})", first_name(mapped)));
+            empty.push(format!("{kind}.{path} ({})", first_name(mapped)));
         }
+        unfed.extend(empty);
         let condition = |condition: &Condition| PlannedCondition {
             asked: match &condition.tested {
                 Tested::Column(column) => place(headers, column).map_or(Asked::Nothing, Asked::Cell),

@@ -251,6 +251,7 @@ mod tests {
             ("2017-10-31", &[], Tz::Asia__Dhaka, Ok("2017-10-31T06:00:00Z")),
             ("2018-02-26 19:58:54", &[], Tz::Asia__Dhaka, Ok("2018-02-26T13:58:54Z")),
             ("2018-02-26T19:58:54+06:00", &[], Tz::UTC, Ok("2018-02-26T13:58:54Z")),
+            ("2018-02-26T19:58:54.250+0600", &[], Tz::UTC, Ok("2018-02-26T13:58:54Z")),
             ("31/10/2017", &["%d/%m/%Y"], Tz::UTC, Ok("2017-10-31T12:00:00Z")),
             ("10/31/2017 14:05", &["%d/%m/%Y", "%m/%d/%Y %H:%M"], Tz::UTC, Ok("2017-10-31T14:05:00Z")),
             // The clock jumped from 00:00 to 01:00 on this day in São Paulo.
@@ -327,6 +328,21 @@ mod tests {
             ("0.001", Err("has more than two decimal places of a per cent".to_owned())),
         ] {
             assert_eq!(parse_percent(text, &formats(&[], false, Tz::UTC)), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_fraction_becomes_basis_points() {
+        for (text, expected) in [
+            ("0.625", Ok(6_250)),
+            ("0", Ok(0)),
+            ("1.0", Ok(10_000)),
+            ("62.5%", Ok(6_250)),
+            ("0.00001", Err("has more than four decimal places".to_owned())),
+            ("20", Err("isn't a fraction from 0 to 1, such as 0.625 or 62.5 %".to_owned())),
+            ("1.5", Err("isn't a fraction from 0 to 1, such as 0.625 or 62.5 %".to_owned())),
+        ] {
+            assert_eq!(parse_fraction(text, &formats(&[], false, Tz::UTC)), expected, "{text}");
         }
     }
 

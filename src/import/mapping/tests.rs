@@ -29,7 +29,7 @@ fn the_example_is_read() {
     assert_eq!((mapping.delimiter, mapping.decimal_comma), (b';', true));
     let [file] = mapping.files.as_slice() else { panic!("one file") };
     let [deal] = file.records.as_slice() else { panic!("one record") };
-    assert_eq!(deal.fields.len(), 10);
+    assert_eq!((deal.fields.len(), deal.only_if.len()), (10, 0));
     let last = deal.fields.last().expect("there are fields");
     assert!(
         matches!(&last.sources[0].input, Input::Constant(role) if role == "sourced"),
@@ -66,6 +66,37 @@ fn wrong_mappings_are_explained() {
         (
             deal("product = { column = \"P\", spelled_as = \"products.Name\" }"),
             "names the file `products`, which isn't in [files]",
+        ),
+        (deal("stage = []"), "map.toml:4:9: is empty: name one column at least"),
+        (deal("stage = { values = {} , column = [] }"), "is empty: name one at least"),
+        (
+            deal("stage = { column = \"S\", values = { Won = \"a\", won = \"b\" } }"),
+            "`won` is there already: words differ by more than case",
+        ),
+        (deal("stage = { column = \"S\", only_if = { column = \"A\" } }"), "`only_if` is written"),
+        (
+            deal("stage = { column = \"S\", only_if = { field = \"status\", is = \"won\" } }"),
+            "asks about `status`, to which this record has no column",
+        ),
+        (
+            deal(
+                "stage = { column = \"S\", only_if = { field = \"status\", is = \"won\" } }\n\
+                 status = { column = \"W\", only_if = { field = \"product\", is = \"x\" } }\nproduct = \"P\"",
+            ),
+            "asks about `status`, which asks about a field itself",
+        ),
+        (
+            deal("stage = { column = \"S\", from = \"other.Id\" }"),
+            "`from` names the file `other`, which isn't in",
+        ),
+        (
+            deal("stage = { column = \"S\", from = \"Id\" }"),
+            "`from` is a file of this mapping and its column",
+        ),
+        (deal("stage = { column = \"S\", by = \"Id\" }"), "has `by` without `from`"),
+        (
+            format!("optional_columns = true\n{}", deal("")),
+            "with `optional_columns` the file `d` needs `columns`",
         ),
         ("[files.d.deal]\nopened_at = \"Created\"\n".into(), "map.toml:1:10: a deal needs its `deal_id`"),
         ("[files.d.deals]\n".into(), "map.toml:1:10: a file has no `deals`: did you mean `deal`"),

@@ -35,6 +35,7 @@ struct Converted {
     rejections: Vec<String>,
     respelled: Vec<(u64, String)>,
     notes: Vec<String>,
+    left_out: Vec<(String, u64)>,
 }
 
 fn convert(
@@ -50,6 +51,7 @@ fn convert(
         rejections: Vec::new(),
         respelled: Vec::new(),
         notes: import.notes.clone(),
+        left_out: Vec::new(),
     };
     let mut rows = import.rows();
     while let Some((_, outcome)) = rows.next()? {
@@ -61,6 +63,7 @@ fn convert(
     }
     assert_eq!(rows.read_bytes(), import.size_bytes(), "every byte of every file is read");
     converted.respelled = rows.respelled.into_values().collect();
+    converted.left_out = rows.left_out.into_iter().collect();
     Ok(converted)
 }
 
@@ -296,4 +299,141 @@ fn dates_in_the_future_do_not_tell_how_new_an_export_is() {
     let times: Vec<Option<i64>> =
         converted.records.iter().map(|record| record.update_time.map(|time| time.seconds)).collect();
     assert_eq!(times, [Some(1_717_243_200); 2]); // 2024-06-01 12:00 UTC
+}
+
+/// What rows say in several columns, under several names and in several files.
+const SPREAD: &str = r#"
+    optional_columns = true
+
+    [files.leads]
+    columns = ["Lead"]
+    [files.leads.lead]
+    lead_id = "Lead"
+    created_at = "Created"
+    outcome = { column = "Signed", from = "orders.Lead No", by = "Lead", otherwise = "converted" }
+    decided_at = { column = "Signed", from = "orders.Lead No", by = "Lead" }
+
+    [files.orders]
+    columns = [["No", "Order"], "Lead No"]
+    [[files.orders.deal]]
+    only_if = { column = "Kind", is_not = "Test" }
+    deal_id = { column = ["No", "Order"] }
+    opened_at = { column = "Created", from = "leads.Lead", by = "Lead No" }
+    status = [
+        { column = "Won?", values = { YES = "won" }, otherwise = "" },
+        { column = "Closed?", values = { yes = "lost", "" = "open" } },
+    ]
+    closed_at = { column = "Signed", only_if = { field = "status", is_not = "open" } }
+    expected_close = { column = "Signed", only_if = { field = "status", is = "open" } }
+    probability_bps = { column = "Chance", fraction = true }
+    competitor = "Rival"
+    partner_credits.0.partner_id = { column = "Partners", first_of = ";" }
+    partner_credits.0.role = [{ column = "Role" }, { constant = "sourced" }]
+    [files.orders.employee]
+    only_if = { field = "employee_id", is_not = "" }
+    employee_id = "Owner"
+    [files.orders.org_unit]
+    org_unit_id = "Team"
+"#;
+
+#[test]
+fn what_is_spread_over_columns_and_files_comes_together() {
+    let files = [
+        ("leads.csv", "Lead,Created\nL1,2024-01-01\nL2,2024-01-02\nL3,2024-01-03\n"),
+        (
+            "orders.csv",
+            "ORDER,Lead No,Kind,Won?,Closed?,Signed,Chance,Partners,Role,Owner\n\
+             D1,L1,,Yes,yes,2024-02-01,1.0,P1; P2,influenced,Ada\n\
+             D2,L2,,no,Yes,2024-02-02,0.625,P2,,\n\
+             D3,L2,,,,2024-02-03,62.5%,,,Ada\n\
+             D4,L2,TEST,,,2024-02-04,,,,\n\
+             D5,L9,,,,2024-02-05,,,,\n",
+        ),
+    ];
+    let mapping = Mapping::parse("map.toml", SPREAD).unwrap_or_else(|error| panic!("{error}"));
+    let converted = convert(Some(&mapping), &files, options()).expect("the files are right");
+    let told: Vec<String> = converted
+        .records
+        .iter()
+        .map(|record| match record.record.as_ref().expect("each has one") {
+            Kind::Lead(lead) => {
+                format!("{} {:?} {:?}", lead.lead_id, lead.outcome(), lead.decided_at.map(|at| at.seconds))
+            }
+            Kind::Deal(deal) => format!(
+                "{} {:?} opened {:?} closed {:?} expected {:?} {:?} {:?}",
+                deal.deal_id,
+                deal.status(),
+                deal.opened_at.map(|at| at.seconds),
+                deal.closed_at.map(|at| at.seconds),
+                deal.expected_close.map(|date| date.day),
+                deal.probability_bps,
+                deal.partner_credits
+                    .iter()
+                    .map(|c| format!("{} {:?}", c.partner_id, c.role()))
+                    .collect::<Vec<_>>(),
+            ),
+            Kind::Employee(employee) => employee.employee_id.clone(),
+            other => panic!("{other:?} wasn't asked for"),
+        })
+        .collect();
+    // Noon of 2024-01-01 is second 1,704,110,400; a day has 86,400.
+    assert_eq!(
+        told,
+        [
+            "L1 Converted Some(1706788800)",
+            "L2 Converted Some(1706875200)",
+            "L3 Unspecified None",
+            "D1 Won opened Some(1704110400) closed Some(1706788800) expected None Some(10000) [\"P1 Influenced\"]",
+            "Ada",
+            "D2 Lost opened Some(1704196800) closed Some(1706875200) expected None Some(6250) [\"P2 Sourced\"]",
+            "D3 Open opened Some(1704196800) closed None expected Some(3) Some(6250) []",
+        ]
+    );
+    assert_eq!(
+        converted.rejections,
+        [
+            "orders.csv:6:2: Lead No leads nowhere: a deal needs its `opened_at` (--undated-on DATE dates such rows)"
+        ]
+    );
+    assert_eq!(
+        converted.notes,
+        ["orders.csv has no columns for these, which stay empty: deal.competitor (Rival), org_unit (Team)"]
+    );
+    assert_eq!(converted.repeated_count, 1, "Ada comes twice");
+    assert_eq!(converted.left_out, [("orders.csv".to_owned(), 1)], "the test order");
+}
+
+#[test]
+fn a_file_that_others_ask_can_be_missing_but_not_its_column() {
+    let mapping = Mapping::parse("map.toml", SPREAD).unwrap_or_else(|error| panic!("{error}"));
+    let leads = ("leads.csv", "Lead,Created\nL1,2024-01-01\n");
+    let converted = convert(Some(&mapping), &[leads], options()).expect("the file is right");
+    assert_eq!(
+        converted.notes,
+        ["orders isn't among the files: what others take from its Signed is missing"]
+    );
+    let orders = ("orders.csv", "No,Lead No\nD1,L1\n");
+    let error = match convert(Some(&mapping), &[leads, orders], options()) {
+        Ok(_) => panic!("a column is missing"),
+        Err(error) => error.to_string(),
+    };
+    assert_eq!(
+        error,
+        "orders.csv has no column `Signed`, which another file's row reads (it has No, Lead No)"
+    );
+}
+
+#[test]
+fn dates_can_be_written_as_the_caller_says() {
+    let files = [("deals.csv", "deal_id,opened_at\nD1,2/1/2017\nD2,2017-02-01\nD3,1.2.2017\n")];
+    let date_formats = vec!["%m/%d/%Y".to_owned()];
+    let converted = convert(None, &files, Options { date_formats, ..options() }).expect("the file is right");
+    assert_eq!(deal(&converted, "D1").opened_at, deal(&converted, "D2").opened_at);
+    assert_eq!(
+        converted.rejections,
+        [
+            "deals.csv:4:2: opened_at \"1.2.2017\" isn't a date like 10/31/2017 or 2017-10-31 or 2017-10-31T12:00:00Z \
+          (--date-format says others)"
+        ]
+    );
 }
