@@ -240,7 +240,8 @@ impl Import {
         };
         let dates = |source: &Source| Formats {
             own: if source.dates.is_empty() { mapping.dates.clone() } else { source.dates.clone() },
-            given: self.options.date_formats.clone(),
+            // How the export's cells are written, not the mapping's own constants.
+            given: if source.is_constant() { Vec::new() } else { self.options.date_formats.clone() },
             decimal_comma: mapping.decimal_comma,
             zone: self.options.zone,
         };

@@ -143,7 +143,7 @@ impl Source {
         }
     }
 
-    fn is_constant(&self) -> bool {
+    pub fn is_constant(&self) -> bool {
         matches!(self.input, Input::Constant(_))
     }
 }

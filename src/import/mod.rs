@@ -27,6 +27,7 @@ mod mapping;
 mod rows;
 mod send;
 mod survey;
+mod tell;
 mod value;
 
 use std::path::PathBuf;

@@ -12,9 +12,9 @@ use prost_reflect::{DynamicMessage, Value};
 
 use super::ImportError;
 use super::field::{Leaf, drop_empty_elements};
-use super::files::{Asked, Import, Plan, PlannedCondition, PlannedField, PlannedSource, SourceFile};
-use super::mapping::Input;
+use super::files::{Import, Plan, PlannedField, PlannedSource, SourceFile};
 use super::survey::bare;
+use super::tell::{Meanings, NotUtf8, all_hold, cell, told};
 use super::value::{self, When, instant_value};
 use crate::proto::channelkpi::v1::{FieldViolation, Record};
 
@@ -124,12 +124,6 @@ impl SourceFile {
     }
 }
 
-/// A cell's text without spaces around it; `Err` where it isn't UTF-8.
-fn cell(row: &csv::ByteRecord, column: Option<usize>) -> Result<&str, &'static str> {
-    let bytes = column.and_then(|column| row.get(column)).unwrap_or_default();
-    str::from_utf8(bytes).map(str::trim).map_err(|_| "isn't UTF-8: export the file as UTF-8")
-}
-
 impl Rows<'_> {
     /// How far the files are read.
     pub fn read_bytes(&self) -> u64 {
@@ -187,16 +181,18 @@ impl Rows<'_> {
             let found = format!("the row has {} cells", row.len());
             return Err(file.reject(line, None, found, format!("and the header {}", file.headers.len())));
         }
-        let mut meanings = vec![(&plan.fields[0].sources[0], String::new()); plan.fields.len()];
-        if !all_hold(
-            plan.only_if.iter().filter(|planned| planned.condition.field().is_none()),
-            row,
-            &meanings,
-        ) {
+        let mut meanings: Meanings = vec![(&plan.fields[0].sources[0], String::new()); plan.fields.len()];
+        let of_cells = plan.only_if.iter().filter(|planned| planned.condition.field().is_none());
+        if !all_hold(of_cells, row, &meanings) {
             return Ok(None);
         }
         for at in &plan.telling {
-            meanings[*at] = self.meaning(&plan.fields[*at], file, origin, &meanings)?;
+            let told = import.tell(&plan.fields[*at], row, &meanings);
+            let (source, meaning) = told.map_err(|NotUtf8(source)| {
+                let problem = "isn't UTF-8: export the file as UTF-8".into();
+                file.reject(line, source.column, column_name(file, source).into(), problem)
+            })?;
+            meanings[*at] = (source, self.spelled(source, meaning));
         }
         if !all_hold(&plan.only_if, row, &meanings) {
             return Ok(None);
@@ -222,61 +218,18 @@ impl Rows<'_> {
         Ok(Some(record))
     }
 
-    /// What a row says of a field, and which source says it: the first that says anything.
-    fn meaning<'i>(
-        &mut self,
-        planned: &'i PlannedField,
-        file: &SourceFile,
-        origin: &Origin,
-        meanings: &[(&PlannedSource, String)],
-    ) -> Result<(&'i PlannedSource, String), Rejection> {
-        for source in &planned.sources {
-            if !all_hold(&source.only_if, &origin.row, meanings) {
-                continue;
-            }
-            let text = match &source.source.input {
-                Input::Constant(text) => text,
-                Input::Column { .. } => cell(&origin.row, source.column).map_err(|problem| {
-                    let name = column_name(file, source).into();
-                    file.reject(origin.line, source.column, name, problem.into())
-                })?,
-            };
-            let text = source.lookup.map_or(text, |number| self.import.lookups[number].text(text));
-            let meaning = self.translated(source, text);
-            if !meaning.is_empty() {
-                return Ok((source, meaning));
-            }
-        }
-        Ok((&planned.sources[0], String::new()))
-    }
-
-    /// What a text means: translated, and spelled right.
-    fn translated(&mut self, planned: &PlannedSource, text: &str) -> String {
-        let source = &planned.source;
-        let text = match &source.first_of {
-            Some(sign) => text.split(sign.as_str()).next().unwrap_or_default().trim(),
-            None => text,
-        };
-        let known = if source.values.is_empty() { None } else { source.values.get(&text.to_lowercase()) };
-        let translated = match (known, &source.otherwise) {
-            (Some(meaning), _) => meaning,
-            (None, Some(otherwise)) if !text.is_empty() => otherwise,
-            (None, _) => text,
-        };
-        let right = source
-            .spelled_as
-            .as_ref()
-            .and_then(|list| self.import.spellings.get(list)?.get(&bare(translated)));
-        match (right, &source.spelled_as) {
-            (Some(right), Some(list)) if right != translated => {
-                let (count, _) = self
-                    .respelled
-                    .entry(list.clone())
-                    .or_insert_with(|| (0, format!("{translated} became {right}")));
+    /// A meaning as its list of right spellings has it.
+    fn spelled(&mut self, planned: &PlannedSource, meaning: String) -> String {
+        let Some(list) = &planned.source.spelled_as else { return meaning };
+        let right = self.import.spellings.get(list).and_then(|known| known.get(&bare(&meaning)));
+        match right {
+            Some(right) if *right != meaning => {
+                let example = || (0, format!("{meaning} became {right}"));
+                let (count, _) = self.respelled.entry(list.clone()).or_insert_with(example);
                 *count += 1;
                 right.clone()
             }
-            _ => translated.to_owned(),
+            _ => meaning,
         }
     }
 
@@ -355,36 +308,13 @@ fn column_name<'f>(file: &'f SourceFile, source: &PlannedSource) -> &'f str {
     source.column.map_or("a constant", |column| &file.headers[column])
 }
 
-/// Whether a row passes. `meanings` are those of its fields, as far as they are told.
-fn all_hold<'i>(
-    conditions: impl IntoIterator<Item = &'i PlannedCondition>,
-    row: &csv::ByteRecord,
-    meanings: &[(&PlannedSource, String)],
-) -> bool {
-    conditions.into_iter().all(|PlannedCondition { condition, asked }| {
-        condition.holds(match asked {
-            Asked::Cell(column) => cell(row, Some(*column)).unwrap_or_default(),
-            Asked::Field(at) => &meanings[*at].1,
-            Asked::Nothing => "",
-        })
-    })
-}
-
-/// The sources of a field that have something in a row.
-fn told<'i>(planned: &'i PlannedField, row: &csv::ByteRecord) -> impl Iterator<Item = &'i PlannedSource> {
-    let told = |source: &&PlannedSource| {
-        source.column.is_some() && !cell(row, source.column).unwrap_or_default().is_empty()
-    };
-    planned.sources.iter().filter(told)
-}
-
 /// The record's id as its row has it, for messages.
 fn named(files: &[SourceFile], origin: &Origin) -> String {
     let plan = &files[origin.file].plans[origin.plan];
     let id = plan.required.first().and_then(|required| {
         let planned = plan.fields.iter().find(|planned| planned.field.path == required.path)?;
         let source = told(planned, &origin.row).next()?;
-        cell(&origin.row, source.column).ok()
+        cell(&origin.row, source.column)
     });
     let kind = plan.kind.name().replace('_', " ");
     id.map_or_else(|| format!("this {kind}"), |id| format!("{kind} {id:?}"))

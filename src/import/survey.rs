@@ -7,8 +7,9 @@ use chrono::{DateTime, Utc};
 
 use super::ImportError;
 use super::field::Leaf;
-use super::files::{Import, PlannedField, PlannedSource, SourceFile, place};
+use super::files::{Asked, Import, Plan, PlannedField, SourceFile, place};
 use super::mapping::{Column, Join};
+use super::tell::Meanings;
 use super::value::{When, parse_when};
 
 /// The right spellings of columns, by file and column of the mapping, then by what is left of a text without case,
@@ -56,7 +57,13 @@ struct Lender<'i> {
     spellings: Vec<(usize, &'i (String, String))>,
     /// The lookup's number and the places of its key and its column.
     lookups: Vec<(usize, usize, usize)>,
-    dated: Vec<(usize, &'i PlannedSource)>,
+    dated: Vec<Dated<'i>>,
+}
+
+/// The fields of a plan whose dates tell how new the export is, after those that they ask about.
+struct Dated<'i> {
+    plan: &'i Plan,
+    telling: Vec<usize>,
 }
 
 impl Import {
@@ -95,13 +102,7 @@ impl Import {
                         texts[*number].entry(key.into()).or_insert_with(|| text.into());
                     }
                 }
-                for (column, planned) in &lender.dated {
-                    if let Ok(when) = parse_when(cell(*column), &planned.formats)
-                        && when.date(self.options.zone) <= self.options.today
-                    {
-                        newest = newest.max(Some(when.instant(self.options.zone)));
-                    }
-                }
+                newest = lender.dated.iter().filter_map(|dated| self.newest(dated, &row)).max().max(newest);
             }
         }
         for (lookup, texts) in self.lookups.iter_mut().zip(texts) {
@@ -132,13 +133,39 @@ impl Import {
             };
             lookups.push((number, at(&lookup.key)?, at(&lookup.column)?));
         }
-        let dated = file.fields().filter(|planned| tells_age(planned)).flat_map(|planned| &planned.sources);
-        let dated = dated.filter(|source| source.lookup.is_none());
-        Ok(Lender {
-            spellings,
-            lookups,
-            dated: dated.filter_map(|source| Some((source.column?, source))).collect(),
-        })
+        let dated = file.plans.iter().map(|plan| {
+            let dated: Vec<usize> =
+                (0..plan.fields.len()).filter(|at| tells_age(&plan.fields[*at])).collect();
+            let sources = dated.iter().flat_map(|at| &plan.fields[*at].sources);
+            let asked =
+                sources.flat_map(|source| &source.only_if).filter_map(|condition| match condition.asked {
+                    Asked::Field(at) => Some(at),
+                    Asked::Cell(_) | Asked::Nothing => None,
+                });
+            let mut wanted: Vec<usize> = asked.collect();
+            wanted.extend(&dated);
+            let telling = plan.telling.iter().copied().filter(|at| wanted.contains(at)).collect();
+            Dated { plan, telling }
+        });
+        Ok(Lender { spellings, lookups, dated: dated.filter(|dated| !dated.telling.is_empty()).collect() })
+    }
+
+    /// The newest date that a row tells and that isn't in the future.
+    fn newest(&self, dated: &Dated, row: &csv::ByteRecord) -> Option<DateTime<Utc>> {
+        let fields = &dated.plan.fields;
+        let mut meanings: Meanings = vec![(&fields[0].sources[0], String::new()); fields.len()];
+        for at in &dated.telling {
+            // What isn't UTF-8 tells nothing here, and is rejected with its row.
+            if let Ok(told) = self.tell(&fields[*at], row, &meanings) {
+                meanings[*at] = told;
+            }
+        }
+        let told = dated.telling.iter().filter(|at| tells_age(&fields[**at])).map(|at| &meanings[*at]);
+        told.filter(|(source, text)| source.column.is_some() && !text.is_empty())
+            .filter_map(|(source, text)| parse_when(text, &source.formats).ok())
+            .filter(|when| when.date(self.options.zone) <= self.options.today)
+            .map(|when| when.instant(self.options.zone))
+            .max()
     }
 
     fn note_missing(&mut self, wanted: Vec<(String, String)>) {

@@ -437,3 +437,25 @@ fn dates_can_be_written_as_the_caller_says() {
         ]
     );
 }
+
+/// Else the same files would be newer tomorrow, when the date on which an open deal was expected to close has come.
+#[test]
+fn only_dates_that_count_tell_how_new_an_export_is() {
+    let mapping = Mapping::parse(
+        "map.toml",
+        r#"[files.deals.deal]
+        deal_id = "Id"
+        opened_at = "Created"
+        status = { column = "Stage", values = { Won = "won" }, otherwise = "open" }
+        closed_at = { column = "Closing", only_if = { field = "status", is = "won" } }"#,
+    )
+    .unwrap_or_else(|error| panic!("{error}"));
+    let newest = |stage: &str| {
+        let deals = format!("Id,Created,Stage,Closing\nD1,2024-01-01,{stage},2024-02-01\n");
+        let converted = convert(Some(&mapping), &[("deals.csv", deals.as_str())], options());
+        let converted = converted.expect("the file is right");
+        converted.records[0].update_time.map(|time| time.seconds)
+    };
+    assert_eq!(newest("Offer"), Some(1_704_110_400)); // 2024-01-01 12:00 UTC
+    assert_eq!(newest("Won"), Some(1_706_788_800)); // 2024-02-01 12:00 UTC
+}
