@@ -22,6 +22,10 @@ fn help_teaches_by_example() {
         (&["--help"][..], &["Examples:", "channel-kpi import --preset maven", "Exit codes:"][..]),
         (&["import", "--help"], &["Examples:", "--mapping map.toml", "deals.csv", "Maven Analytics"]),
         (
+            &["import", "--help"],
+            &["Data Loader > Export", "Deals, Contacts and Companies > Export", "Filters > Lost"],
+        ),
+        (
             &["scorecard", "--help"],
             &["Examples:", "last-90-days", "2017-Q3", "average-deal-size, deal-count, deal-success"],
         ),
@@ -61,8 +65,13 @@ fn wrong_usage_ends_with_2_and_says_what_is_right() {
         ),
         (&["serve", "--drain-grace", "soon"], "must be a time such as"),
         (&["scorecard", "--window", "2017", "--tenant", "a\nb"], "--tenant takes visible ASCII"),
-        (&["import", "--preset", "excel", "x.csv"], "maven, csv"),
+        (&["import", "--preset", "excel", "x.csv"], "maven, olist, salesforce, hubspot, odoo, csv"),
         (&["import", "--preset", "maven"], "<FILE>"),
+        (
+            &["import", "--preset", "odoo", "--date-format", "%Q", "x.csv"],
+            "isn't a date format: write it like %d/%m/%Y",
+        ),
+        (&["import", "--preset", "odoo", "--date-format", "dd/mm/yyyy", "x.csv"], "write it like %d/%m/%Y"),
         (
             &["import", "--preset", "maven", "--mapping", "m.toml", "x.csv"],
             "--mapping belongs to --preset csv",
@@ -176,7 +185,7 @@ fn tour(to: &[&str]) {
     assert_eq!(
         text(&imported.stderr),
         "deals.csv:5:2: opened_at is empty: a deal needs its `opened_at` (--undated-on DATE dates such rows)\n\
-         deals.csv:6:2: opened_at \"30 February\" isn't a date like 2017-10-31 or 2017-10-31T12:00:00Z\n"
+         deals.csv:6:2: opened_at \"30 February\" isn't a date like 2017-10-31 or 2017-10-31T12:00:00Z (--date-format says others)\n"
     );
     assert!(
         stdout(&run(&import), 3)

@@ -10,6 +10,7 @@ use channel_kpi::import::{
 use channel_kpi::proto::channelkpi::v1::admin_service_client::AdminServiceClient;
 use channel_kpi::proto::channelkpi::v1::record_service_client::RecordServiceClient;
 use channel_kpi::proto::channelkpi::v1::{GetTenantRequest, Tenant, TenantSettings};
+use chrono::format::{Item, StrftimeItems};
 use chrono::{NaiveDate, Utc};
 use chrono_tz::Tz;
 use clap::Args;
@@ -54,6 +55,11 @@ pub struct ImportCommand {
     #[arg(long, value_name = "DATE")]
     updated_on: Option<NaiveDate>,
 
+    /// How dates are written beside the ways that the preset or mapping knows, such as %m/%d/%Y or %d.%m.%Y %H:%M. May
+    /// be given several times: the formats are tried in turn, before the others.
+    #[arg(long = "date-format", value_name = "FORMAT", value_parser = date_format)]
+    date_formats: Vec<String>,
+
     /// How many of the rows that are rejected for the same reason to list; all of them are counted.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     show_rejected: usize,
@@ -77,6 +83,9 @@ Examples:
   A directory of the Maven Analytics CRM sample, into a new tenant:
     channel-kpi import --preset maven crm_sales_opportunities/ --undated-on 2017-12-31
 
+  Reports out of Salesforce, whose dates are written as in the United States:
+    channel-kpi import --preset salesforce reports/ --date-format %m/%d/%Y --currency USD --time-zone America/Chicago
+
   An export of one's own:
     channel-kpi import --preset csv --mapping map.toml opportunities.csv --currency EUR --time-zone Europe/Berlin
 
@@ -86,6 +95,15 @@ fn preset_parser() -> PossibleValuesParser {
     let presets = PRESETS.iter().map(|preset| PossibleValue::new(preset.name).help(preset.about));
     let csv = PossibleValue::new("csv").help("any CSV files, by --mapping or by their own headers");
     PossibleValuesParser::new(presets.chain([csv]))
+}
+
+/// A pattern of strftime that says something of a date.
+fn date_format(text: &str) -> Result<String, String> {
+    let mut items = StrftimeItems::new(text);
+    match text.contains('%') && items.all(|item| item != Item::Error) {
+        true => Ok(text.to_owned()),
+        false => Err("isn't a date format: write it like %d/%m/%Y or %Y-%m-%d %H:%M:%S".to_owned()),
+    }
 }
 
 impl ImportCommand {
@@ -118,6 +136,7 @@ impl ImportCommand {
             undated_on: self.undated_on,
             updated_on: self.updated_on,
             today: Utc::now().date_naive(),
+            date_formats: self.date_formats.clone(),
         };
         let import = Import::open(mapping, &self.files, options)?;
         let bar = progress_bar(import.size_bytes());

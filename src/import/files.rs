@@ -1,7 +1,5 @@
-//! The files of an import: found, recognised, their columns matched with the mapping, and surveyed for what only the
-//! whole of them can tell.
+//! The files of an import: found, recognised, and their columns matched with the mapping.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -10,8 +8,11 @@ use chrono_tz::Tz;
 
 use super::ImportError;
 use super::field::{Field, Leaf, RecordKind, nearest};
-use super::mapping::{FieldMapping, FileMapping, Input, Mapping, MappingError, RecordMapping, Source};
-use super::value::{Formats, When, parse_when};
+use super::mapping::{
+    Column, Condition, FieldMapping, FileMapping, Input, Mapping, MappingError, RecordMapping, Source, Tested,
+};
+use super::survey::{Lookup, Spellings, lookup};
+use super::value::Formats;
 
 /// What the caller adds to the files and their mapping.
 #[derive(Clone, Debug)]
@@ -26,6 +27,8 @@ pub struct Options {
     pub updated_on: Option<NaiveDate>,
     /// Today: later dates don't tell how new an export is.
     pub today: NaiveDate,
+    /// How dates are written beside the ways that the mapping knows: strftime patterns.
+    pub date_formats: Vec<String>,
 }
 
 /// Files that are ready to be imported.
@@ -36,6 +39,8 @@ pub struct Import {
     /// When the records were changed, as far as they don't say themselves.
     pub(super) update_time: DateTime<Utc>,
     pub(super) spellings: Spellings,
+    /// What rows take from those of another file.
+    pub(super) lookups: Vec<Lookup>,
     /// What the caller should know before anything is sent.
     pub notes: Vec<String>,
 }
@@ -50,7 +55,7 @@ pub(super) struct SourceFile {
     pub delimiter: u8,
     pub size_bytes: u64,
     /// Its name in the mapping.
-    mapped_as: String,
+    pub mapped_as: String,
     pub plans: Vec<Plan>,
 }
 
@@ -58,7 +63,10 @@ pub(super) struct SourceFile {
 #[derive(Debug)]
 pub(super) struct Plan {
     pub kind: RecordKind,
+    pub only_if: Vec<PlannedCondition>,
     pub fields: Vec<PlannedField>,
+    /// The places of the fields in the order in which they can be told.
+    pub telling: Vec<usize>,
     pub required: Vec<Field>,
 }
 
@@ -66,20 +74,34 @@ pub(super) struct Plan {
 pub(super) struct PlannedField {
     pub field: Field,
     pub leaf: Leaf,
-    pub source: Source,
-    pub formats: Formats,
-    /// Absent for a constant.
-    pub column: Option<usize>,
-    pub only_if_column: Option<usize>,
+    /// In turn; never empty.
+    pub sources: Vec<PlannedSource>,
 }
 
-/// The right spellings of columns, by file and column of the mapping, then by what is left of a text without case,
-/// spaces and signs.
-pub(super) type Spellings = HashMap<(String, String), HashMap<String, String>>;
+#[derive(Debug)]
+pub(super) struct PlannedSource {
+    pub source: Source,
+    pub formats: Formats,
+    /// The column of this file that is read. Absent for a constant.
+    pub column: Option<usize>,
+    pub only_if: Vec<PlannedCondition>,
+    /// The lookup in which the cell is the key.
+    pub lookup: Option<usize>,
+}
 
-/// What two spellings of one name have in common.
-pub(super) fn bare(text: &str) -> String {
-    text.chars().filter(|character| character.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+#[derive(Debug)]
+pub(super) struct PlannedCondition {
+    pub condition: Condition,
+    pub asked: Asked,
+}
+
+#[derive(Debug)]
+pub(super) enum Asked {
+    Cell(usize),
+    /// A field of the record, by its place in the plan.
+    Field(usize),
+    /// Nothing in the file tells it.
+    Nothing,
 }
 
 impl Import {
@@ -92,6 +114,7 @@ impl Import {
             options,
             update_time: DateTime::UNIX_EPOCH,
             spellings: Spellings::new(),
+            lookups: Vec::new(),
             notes: Vec::new(),
         };
         for path in paths {
@@ -129,150 +152,165 @@ impl Import {
         headers: Vec<String>,
     ) -> Result<(), ImportError> {
         let name = file_name(&path);
-        let referred = mapping.files.iter().flat_map(|file| &file.records).flat_map(|record| &record.fields);
-        let lends_spelling = referred
-            .filter_map(|mapped| mapped.source.spelled_as.as_ref())
-            .any(|(lender, _)| *lender == file.name);
-        if file.records.is_empty() && !lends_spelling {
+        let lends = mapping.sources().any(|source| {
+            let spelling = source.spelled_as.as_ref().is_some_and(|(lender, _)| *lender == file.name);
+            let joined =
+                matches!(&source.input, Input::Column { from: Some(join), .. } if join.file == file.name);
+            spelling || joined
+        });
+        if file.records.is_empty() && !lends {
             self.notes.push(format!("{name} is left out: nothing in it becomes a record"));
             return Ok(());
         }
-        let place = |column: &str| headers.iter().position(|header| header == column);
-        for (column, field) in file.needed_columns() {
-            if place(column).is_none() {
-                return Err(ImportError::NoColumn {
-                    file: name,
-                    column: column.into(),
-                    reader: field.map_or_else(|| "the mapping".into(), |field| format!("`{field}`")),
-                    nearest: nearest(column, &headers),
-                    columns: headers.join(", "),
-                });
-            }
-        }
-        let plan = |record: &RecordMapping| Plan {
-            kind: record.kind.clone(),
-            required: record.kind.required().collect(),
-            fields: record.fields.iter().map(|mapped| self.plan_field(mapping, mapped, place)).collect(),
-        };
-        let plans = file.records.iter().map(plan).collect();
         let size_bytes = std::fs::metadata(&path)
             .map_err(|source| ImportError::Unreadable { path: path.clone(), source })?
             .len();
-        let mapped_as = file.name.clone();
-        self.files.push(SourceFile {
+        let mut source_file = SourceFile {
             path,
             name,
             headers,
             delimiter: mapping.delimiter,
             size_bytes,
-            mapped_as,
-            plans,
-        });
+            mapped_as: file.name.clone(),
+            plans: Vec::new(),
+        };
+        for (column, field) in file.needed_columns(mapping.optional_columns) {
+            if place(&source_file.headers, column).is_none() {
+                let reader = field.map_or_else(|| "the mapping".into(), |field| format!("`{field}`"));
+                return Err(source_file.lacks(column, &reader));
+            }
+        }
+        let mut unfed = Vec::new();
+        for record in &file.records {
+            let plan = self.plan(mapping, record, &source_file.headers, &mut unfed);
+            source_file.plans.extend(plan);
+        }
+        unfed.sort();
+        unfed.dedup();
+        if !unfed.is_empty() {
+            let name = &source_file.name;
+            self.notes
+                .push(format!("{name} has no columns for these, which stay empty: {}", unfed.join(", ")));
+        }
+        self.files.push(source_file);
         Ok(())
     }
 
-    fn plan_field(
-        &self,
+    /// How a row becomes a record, or nothing where the file lacks what identifies it. Tells what nothing feeds.
+    fn plan(
+        &mut self,
         mapping: &Mapping,
-        mapped: &FieldMapping,
-        place: impl Fn(&str) -> Option<usize>,
-    ) -> PlannedField {
-        let FieldMapping { field, source } = mapped;
-        let dates = if source.dates.is_empty() { &mapping.dates } else { &source.dates };
-        PlannedField {
-            field: field.clone(),
-            leaf: field.leaf(),
-            formats: Formats {
-                dates: dates.clone(),
-                decimal_comma: mapping.decimal_comma,
-                zone: self.options.zone,
-            },
-            column: match &source.input {
-                Input::Column(column) => place(column),
-                Input::Constant(_) => None,
-            },
-            only_if_column: source.only_if.as_ref().and_then(|(column, _)| place(column)),
-            source: source.clone(),
-        }
-    }
-
-    /// Reads all files once for the newest date and the right spellings.
-    fn survey(&mut self) -> Result<(), ImportError> {
-        let wanted: Vec<(String, String)> = self
-            .files
-            .iter()
-            .flat_map(|file| &file.plans)
-            .flat_map(|plan| &plan.fields)
-            .filter_map(|planned| planned.source.spelled_as.clone())
-            .collect();
-        let mut newest: Option<DateTime<Utc>> = None;
-        for file in &self.files {
-            let lent: Vec<(usize, &(String, String))> = wanted
-                .iter()
-                .filter(|(lender, _)| *lender == file.mapped_as)
-                .filter_map(|key| Some((file.headers.iter().position(|header| *header == key.1)?, key)))
-                .collect();
-            let dated: Vec<&PlannedField> = file
-                .plans
-                .iter()
-                .flat_map(|plan| &plan.fields)
-                .filter(|planned| tells_age(planned))
-                .collect();
-            if lent.is_empty() && dated.is_empty() {
+        record: &RecordMapping,
+        headers: &[String],
+        unfed: &mut Vec<String>,
+    ) -> Option<Plan> {
+        let kind = record.kind.name();
+        let required: Vec<Field> = record.kind.required().collect();
+        let fed = |source: &&Source| match &source.input {
+            Input::Column { column, from } => {
+                place(headers, from.as_ref().map_or(column, |join| &join.by)).is_some()
+            }
+            Input::Constant(_) => true,
+        };
+        let mut fields = Vec::new();
+        let mut empty = Vec::new();
+        for mapped in &record.fields {
+            let sources: Vec<Source> = mapped.sources.iter().filter(fed).cloned().collect();
+            if !sources.is_empty() {
+                fields.push(FieldMapping { field: mapped.field.clone(), sources });
                 continue;
             }
-            let mut reader = file.reader()?;
-            let mut row = csv::ByteRecord::new();
-            loop {
-                match reader.read_byte_record(&mut row) {
-                    Ok(true) => {}
-                    Ok(false) => break,
-                    Err(source) => return Err(ImportError::NotCsv { path: file.path.clone(), source }),
+            let path = &mapped.field.path;
+            if required.iter().any(|field| field.path == *path && !matches!(field.leaf(), Leaf::Instant)) {
+                unfed.push(format!("{kind} ({})", first_name(mapped)));
+                return None;
+            }
+            empty.push(format!("{kind}.{path} ({})", first_name(mapped)));
+        }
+        unfed.extend(empty);
+        let condition = |condition: &Condition| PlannedCondition {
+            asked: match &condition.tested {
+                Tested::Column(column) => place(headers, column).map_or(Asked::Nothing, Asked::Cell),
+                Tested::Field(path) => {
+                    let place = fields.iter().position(|mapped| mapped.field.path == *path);
+                    place.map_or(Asked::Nothing, Asked::Field)
                 }
-                let cell = |column: usize| {
-                    row.get(column).and_then(|cell| str::from_utf8(cell).ok()).unwrap_or_default().trim()
-                };
-                for (column, key) in &lent {
-                    let text = cell(*column);
-                    self.spellings
-                        .entry((*key).clone())
-                        .or_default()
-                        .entry(bare(text))
-                        .or_insert_with(|| text.into());
-                }
-                for planned in &dated {
-                    let Some(text) = planned.column.map(cell).filter(|text| !text.is_empty()) else {
-                        continue;
+            },
+            condition: condition.clone(),
+        };
+        let dates = |source: &Source| Formats {
+            own: if source.dates.is_empty() { mapping.dates.clone() } else { source.dates.clone() },
+            // How the export's cells are written, not the mapping's own constants.
+            given: if source.is_constant() { Vec::new() } else { self.options.date_formats.clone() },
+            decimal_comma: mapping.decimal_comma,
+            zone: self.options.zone,
+        };
+        let planned = fields.iter().map(|mapped| PlannedField {
+            field: mapped.field.clone(),
+            leaf: mapped.field.leaf(),
+            sources: mapped
+                .sources
+                .iter()
+                .map(|source| {
+                    let (column, lookup) = match &source.input {
+                        Input::Column { column, from: None } => (place(headers, column), None),
+                        Input::Column { column, from: Some(join) } => {
+                            (place(headers, &join.by), Some(lookup(&mut self.lookups, column, join)))
+                        }
+                        Input::Constant(_) => (None, None),
                     };
-                    if let Ok(when) = parse_when(text, &planned.formats)
-                        && when.date(self.options.zone) <= self.options.today
-                    {
-                        newest = newest.max(Some(when.instant(self.options.zone)));
-                    }
-                }
-            }
-        }
-        for (lender, column) in wanted {
-            if !self.spellings.contains_key(&(lender.clone(), column.clone())) {
-                self.notes
-                    .push(format!("{lender} isn't among the files: its {column} is taken as it is spelled"));
-            }
-        }
-        self.notes.dedup();
-        let given = self.options.updated_on.map(|date| When::On(date).instant(self.options.zone));
-        self.update_time = given.or(newest).ok_or(ImportError::NoDate)?;
-        Ok(())
+                    let only_if = source.only_if.iter().map(condition).collect();
+                    PlannedSource { formats: dates(source), column, only_if, lookup, source: source.clone() }
+                })
+                .collect(),
+        });
+        let planned = planned.collect();
+        let mut telling: Vec<usize> = (0..fields.len()).collect();
+        telling.sort_by_key(|at| fields[*at].waits());
+        Some(Plan {
+            kind: record.kind.clone(),
+            only_if: record.only_if.iter().map(condition).collect(),
+            fields: planned,
+            telling,
+            required,
+        })
     }
 }
 
-/// Whether a field's dates tell how new an export is: those of events, which a host knows only afterwards.
-fn tells_age(planned: &PlannedField) -> bool {
-    let path = &planned.field.path;
-    matches!(planned.leaf, Leaf::Instant | Leaf::Date)
-        && (path.ends_with("_at") || path.ends_with("_on") || path == "update_time")
+/// The name by which people look for what feeds a field.
+fn first_name(mapped: &FieldMapping) -> &str {
+    let columns = mapped.sources.iter().filter_map(|source| match &source.input {
+        Input::Column { column, .. } => column.first(),
+        Input::Constant(_) => None,
+    });
+    columns.map(String::as_str).next().unwrap_or("a constant")
+}
+
+/// Where a file has a column: under the first of its names that stands in the header, as it is or in other case.
+pub(super) fn place(headers: &[String], column: &Column) -> Option<usize> {
+    column.iter().find_map(|name| {
+        let exact = headers.iter().position(|header| header == name);
+        exact.or_else(|| headers.iter().position(|header| header.to_lowercase() == name.to_lowercase()))
+    })
 }
 
 impl SourceFile {
+    /// All fields of all its records.
+    pub fn fields(&self) -> impl Iterator<Item = &PlannedField> {
+        self.plans.iter().flat_map(|plan| &plan.fields)
+    }
+
+    /// The error of a column that isn't there.
+    pub fn lacks(&self, column: &Column, reader: &str) -> ImportError {
+        ImportError::NoColumn {
+            file: self.name.clone(),
+            column: column.join("` or `"),
+            reader: reader.into(),
+            nearest: nearest(&column[0], &self.headers),
+            columns: self.headers.join(", "),
+        }
+    }
+
     /// A reader at the first row after the header.
     pub fn reader(&self) -> Result<csv::Reader<File>, ImportError> {
         reader(&self.path, self.delimiter)
@@ -338,18 +376,20 @@ fn recognise<'m>(
         file.pattern.as_ref().is_some_and(|pattern| pattern.matches_with(&name, any_case))
     };
     let by_columns = |file: &&FileMapping| {
-        let needed = file.needed_columns();
+        let needed = file.needed_columns(mapping.optional_columns);
         file.pattern.is_none()
             && !needed.is_empty()
-            && needed.keys().all(|column| headers.iter().any(|h| h == column))
+            && needed.keys().all(|column| place(headers, column).is_some())
     };
     let named = mapping.files.iter().find(by_name);
-    let shaped = || mapping.files.iter().filter(by_columns).max_by_key(|file| file.needed_columns().len());
+    let needed_count = |file: &&FileMapping| file.needed_columns(mapping.optional_columns).len();
+    let shaped = || mapping.files.iter().filter(by_columns).max_by_key(needed_count);
     named.or_else(shaped).ok_or_else(|| {
         let known = mapping.files.iter().map(|file| match &file.pattern {
             Some(pattern) => format!("  {} is a file named {pattern}", file.name),
             None => {
-                let columns: Vec<&str> = file.needed_columns().into_keys().collect();
+                let columns = file.needed_columns(mapping.optional_columns).into_keys();
+                let columns: Vec<String> = columns.map(|names| names.join(" or ")).collect();
                 format!("  {} has the columns {}", file.name, columns.join(", "))
             }
         });
@@ -385,9 +425,9 @@ fn by_headers(path: &Path, headers: &[String]) -> Result<FileMapping, ImportErro
             column: at + 1,
             problem,
         })?;
-        fields.push(FieldMapping { field, source: Source::column(header) });
+        fields.push(FieldMapping { field, sources: vec![Source::column(header)] });
     }
-    let record = RecordMapping::new(kind, fields);
+    let record = RecordMapping::new(kind, Vec::new(), fields);
     if let Some(field) = record.missing() {
         let problem = format!("{} needs the column `{}`", record.kind.described(), field.path);
         return Err(MappingError { place: format!("{name}:1:1"), problem }.into());

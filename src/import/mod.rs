@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! mapping (a preset, --mapping, or the files' own headers)
-//!    └─ files: each file is recognised, its columns are found ─ survey: the newest date, the right spellings
+//!    └─ files: each file is recognised, its columns are found ─ survey: the newest date, the right spellings, lookups
 //!          └─ rows: each row becomes records, or is rejected with file, line, column and reason
 //!                └─ send: batches of records; what the server rejects is told by file and line too
 //! ```
@@ -11,7 +11,7 @@
 //! Invariants:
 //! 1. The same files and mapping make the same records, byte for byte: to import them again changes nothing.
 //! 2. A wrong row never holds up a good one, and none goes missing silently: every row's record is written, is the
-//!    repetition of one, or is rejected.
+//!    repetition of one, or is rejected; rows of which the mapping makes nothing are counted.
 //! 3. What an empty cell means is decided in one place: the field is absent, never 0 and never an empty text.
 //!
 //! **When a record was changed.** Where the files don't tell (`update_time` is a field like any other), all their
@@ -26,6 +26,8 @@ pub mod generate;
 mod mapping;
 mod rows;
 mod send;
+mod survey;
+mod tell;
 mod value;
 
 use std::path::PathBuf;
@@ -46,11 +48,36 @@ pub struct Preset {
 }
 
 /// The presets. `csv` isn't one of them: its mapping is the caller's own, or the files' headers.
-pub const PRESETS: [Preset; 1] = [Preset {
-    name: "maven",
-    about: "Maven Analytics' CRM Sales Opportunities: sales_pipeline, sales_teams, accounts, products",
-    mapping: include_str!("presets/maven.toml"),
-}];
+pub const PRESETS: [Preset; 5] = [
+    Preset {
+        name: "maven",
+        about: "Maven Analytics' CRM Sales Opportunities: sales_pipeline, sales_teams, accounts, products",
+        mapping: include_str!("presets/maven.toml"),
+    },
+    Preset {
+        name: "olist",
+        about: "Olist's Marketing Funnel: marketing qualified leads and closed deals, both files",
+        mapping: include_str!("presets/olist.toml"),
+    },
+    Preset {
+        name: "salesforce",
+        about: "Salesforce: Data Loader > Export (or Export All) of Opportunity, Lead, Account, User and UserRole with \
+                all fields; or reports > Export > Details Only as CSV, with --date-format",
+        mapping: include_str!("presets/salesforce.toml"),
+    },
+    Preset {
+        name: "hubspot",
+        about: "HubSpot: CRM > Deals, Contacts and Companies > Export, as CSV, with all properties and associations on \
+                records",
+        mapping: include_str!("presets/hubspot.toml"),
+    },
+    Preset {
+        name: "odoo",
+        about: "Odoo: CRM > list view, archived ones too (Filters > Lost) > Action > Export crm.lead as CSV; beside it, \
+                if you like, Contacts (res.partner) and Settings > Users (res.users)",
+        mapping: include_str!("presets/odoo.toml"),
+    },
+];
 
 impl Preset {
     /// The preset of that name.

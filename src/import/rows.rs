@@ -12,8 +12,9 @@ use prost_reflect::{DynamicMessage, Value};
 
 use super::ImportError;
 use super::field::{Leaf, drop_empty_elements};
-use super::files::{Import, Plan, PlannedField, SourceFile, bare};
-use super::mapping::Input;
+use super::files::{Import, Plan, PlannedField, PlannedSource, SourceFile};
+use super::survey::bare;
+use super::tell::{Meanings, NotUtf8, all_hold, cell, told};
 use super::value::{self, When, instant_value};
 use crate::proto::channelkpi::v1::{FieldViolation, Record};
 
@@ -71,6 +72,8 @@ pub(super) struct Rows<'i> {
     read_before_bytes: u64,
     /// How many values were written as their list of right spellings has them, with an example.
     pub respelled: BTreeMap<(String, String), (u64, String)>,
+    /// How many rows of each file the mapping makes no record of.
+    pub left_out: BTreeMap<String, u64>,
 }
 
 impl Import {
@@ -83,6 +86,7 @@ impl Import {
             seen: HashMap::new(),
             read_before_bytes: 0,
             respelled: BTreeMap::new(),
+            left_out: BTreeMap::new(),
         }
     }
 
@@ -95,12 +99,12 @@ impl Import {
     pub(super) fn rejection(&self, origin: &Origin, violation: &FieldViolation) -> Rejection {
         let file = &self.files[origin.file];
         let below = violation.field.split_once("].").map_or("", |(_, field)| field);
-        let meant = file.plans[origin.plan].fields.iter().filter(|planned| planned.column.is_some());
-        let culprit = meant.clone().find(|planned| planned.field.is_meant_by(below));
+        let meant = file.plans[origin.plan].fields.iter().filter(|planned| planned.field.is_meant_by(below));
+        let culprit = meant.flat_map(|planned| told(planned, &origin.row)).next();
         match culprit {
-            Some(planned) => {
-                let text = cell(&origin.row, planned.column).unwrap_or_default();
-                file.at(origin.line, planned, text, &violation.description)
+            Some(source) => {
+                let text = cell(&origin.row, source.column).unwrap_or_default();
+                file.at(origin.line, source, text, &violation.description)
             }
             None => file.reject(origin.line, None, format!("{below}:"), violation.description.clone()),
         }
@@ -114,16 +118,10 @@ impl SourceFile {
     }
 
     /// A rejection because of one cell: `close_date "2017-13-01" isn't a date`.
-    fn at(&self, line: u64, planned: &PlannedField, text: &str, problem: &str) -> Rejection {
-        let found = format!("{} {text:?}", column_name(self, planned));
-        self.reject(line, planned.column, found, problem.into())
+    fn at(&self, line: u64, source: &PlannedSource, text: &str, problem: &str) -> Rejection {
+        let found = format!("{} {text:?}", column_name(self, source));
+        self.reject(line, source.column, found, problem.into())
     }
-}
-
-/// A cell's text without spaces around it; `Err` where it isn't UTF-8.
-fn cell(row: &csv::ByteRecord, column: Option<usize>) -> Result<&str, &'static str> {
-    let bytes = column.and_then(|column| row.get(column)).unwrap_or_default();
-    str::from_utf8(bytes).map(str::trim).map_err(|_| "isn't UTF-8: export the file as UTF-8")
 }
 
 impl Rows<'_> {
@@ -159,17 +157,23 @@ impl Rows<'_> {
     fn convert(&mut self, row: Arc<csv::ByteRecord>) {
         let file = &self.import.files[self.file];
         let line = row.position().map_or(0, csv::Position::line);
+        let waiting_before = self.waiting.len();
         for plan in 0..file.plans.len() {
             let origin = Origin { file: self.file, plan, line, row: Arc::clone(&row) };
             let outcome = match self.record(&origin) {
-                Ok(record) => self.once(&origin, record),
+                Ok(Some(record)) => self.once(&origin, record),
+                Ok(None) => continue,
                 Err(rejection) => Outcome::Rejected(rejection),
             };
             self.waiting.push_back((origin, outcome));
         }
+        if self.waiting.len() == waiting_before && !file.plans.is_empty() {
+            *self.left_out.entry(file.name.clone()).or_default() += 1;
+        }
     }
 
-    fn record(&mut self, origin: &Origin) -> Result<DynamicMessage, Rejection> {
+    /// The record that a row becomes, if it becomes one.
+    fn record(&mut self, origin: &Origin) -> Result<Option<DynamicMessage>, Rejection> {
         let import = self.import;
         let (file, line, row) = (&import.files[origin.file], origin.line, &origin.row);
         let plan = &file.plans[origin.plan];
@@ -177,59 +181,55 @@ impl Rows<'_> {
             let found = format!("the row has {} cells", row.len());
             return Err(file.reject(line, None, found, format!("and the header {}", file.headers.len())));
         }
+        let mut meanings: Meanings = vec![(&plan.fields[0].sources[0], String::new()); plan.fields.len()];
+        let of_cells = plan.only_if.iter().filter(|planned| planned.condition.field().is_none());
+        if !all_hold(of_cells, row, &meanings) {
+            return Ok(None);
+        }
+        for at in &plan.telling {
+            let told = import.tell(&plan.fields[*at], row, &meanings);
+            let (source, meaning) = told.map_err(|NotUtf8(source)| {
+                let problem = "isn't UTF-8: export the file as UTF-8".into();
+                file.reject(line, source.column, column_name(file, source).into(), problem)
+            })?;
+            meanings[*at] = (source, self.spelled(source, meaning));
+        }
+        if !all_hold(&plan.only_if, row, &meanings) {
+            return Ok(None);
+        }
         let mut record = plan.kind.empty_record();
-        for planned in &plan.fields {
-            let text = match &planned.source.input {
-                Input::Column(_) => cell(row, planned.column).map_err(|problem| {
-                    file.reject(line, planned.column, column_name(file, planned).into(), problem.into())
-                })?,
-                Input::Constant(text) => text,
+        for (planned, (source, meaning)) in plan.fields.iter().zip(&meanings) {
+            let of_message = source.column.is_none() || matches!(planned.leaf, Leaf::Currency);
+            if meaning.is_empty() || (of_message && !planned.field.has_home(&record)) {
+                continue;
+            }
+            let wrong = |problem: String| {
+                file.at(line, source, cell(row, source.column).unwrap_or_default(), &problem)
             };
-            let of_message = planned.column.is_none() || matches!(planned.leaf, Leaf::Currency);
-            if !applies(planned, row) || (of_message && !planned.field.has_home(&record)) {
-                continue;
-            }
-            let meaning = self.meaning(planned, text);
-            if meaning.is_empty() {
-                continue;
-            }
-            let mut value = value::parse(&meaning, &planned.leaf, planned.source.percent, &planned.formats)
-                .map_err(|problem| file.at(line, planned, text, &problem))?;
+            let mut value =
+                value::parse(meaning, &planned.leaf, source.source.share, &source.formats).map_err(wrong)?;
             if let (Leaf::Money, Value::Message(money)) = (&planned.leaf, &mut value) {
                 money.set_field_by_name("currency_code", Value::String(import.options.currency.clone()));
             }
-            planned
-                .field
-                .put(&mut record, value)
-                .map_err(|problem| file.at(line, planned, text, &problem))?;
+            planned.field.put(&mut record, value).map_err(wrong)?;
         }
         drop_empty_elements(&mut record);
         import.complete(file, line, plan, &mut record)?;
-        Ok(record)
+        Ok(Some(record))
     }
 
-    /// What a cell's text means: translated, and spelled right.
-    fn meaning(&mut self, planned: &PlannedField, text: &str) -> String {
-        let source = &planned.source;
-        let translated = match (source.values.get(text), &source.otherwise) {
-            (Some(meaning), _) => meaning,
-            (None, Some(otherwise)) if !text.is_empty() => otherwise,
-            (None, _) => text,
-        };
-        let right = source
-            .spelled_as
-            .as_ref()
-            .and_then(|list| self.import.spellings.get(list)?.get(&bare(translated)));
-        match (right, &source.spelled_as) {
-            (Some(right), Some(list)) if right != translated => {
-                let (count, _) = self
-                    .respelled
-                    .entry(list.clone())
-                    .or_insert_with(|| (0, format!("{translated} became {right}")));
+    /// A meaning as its list of right spellings has it.
+    fn spelled(&mut self, planned: &PlannedSource, meaning: String) -> String {
+        let Some(list) = &planned.source.spelled_as else { return meaning };
+        let right = self.import.spellings.get(list).and_then(|known| known.get(&bare(&meaning)));
+        match right {
+            Some(right) if *right != meaning => {
+                let example = || (0, format!("{meaning} became {right}"));
+                let (count, _) = self.respelled.entry(list.clone()).or_insert_with(example);
                 *count += 1;
                 right.clone()
             }
-            _ => translated.to_owned(),
+            _ => meaning,
         }
     }
 
@@ -283,14 +283,18 @@ impl Import {
                 continue;
             }
             let feeds = |planned: &&PlannedField| planned.field.path.starts_with(&required.path);
-            let feeder = plan.fields.iter().find(feeds);
+            let feeder = plan.fields.iter().find(feeds).map(|planned| &planned.sources[0]);
             let advice = if instant { " (--undated-on DATE dates such rows)" } else { "" };
             let needs = format!("{} needs its `{}`{advice}", plan.kind.described(), required.path);
             return Err(match feeder {
-                Some(planned) => file.reject(
+                Some(source) if source.lookup.is_some() => {
+                    let text = column_name(file, source).into();
+                    file.reject(line, source.column, text, format!("leads nowhere: {needs}"))
+                }
+                Some(source) => file.reject(
                     line,
-                    planned.column,
-                    column_name(file, planned).into(),
+                    source.column,
+                    column_name(file, source).into(),
                     format!("is empty: {needs}"),
                 ),
                 None => file.reject(line, None, "the row isn't whole:".into(), needs),
@@ -300,14 +304,8 @@ impl Import {
     }
 }
 
-fn column_name<'f>(file: &'f SourceFile, planned: &PlannedField) -> &'f str {
-    planned.column.map_or("a constant", |column| &file.headers[column])
-}
-
-fn applies(planned: &PlannedField, row: &csv::ByteRecord) -> bool {
-    let Some((_, accepted)) = &planned.source.only_if else { return true };
-    let text = cell(row, planned.only_if_column).unwrap_or_default();
-    accepted.iter().any(|word| word == text)
+fn column_name<'f>(file: &'f SourceFile, source: &PlannedSource) -> &'f str {
+    source.column.map_or("a constant", |column| &file.headers[column])
 }
 
 /// The record's id as its row has it, for messages.
@@ -315,7 +313,8 @@ fn named(files: &[SourceFile], origin: &Origin) -> String {
     let plan = &files[origin.file].plans[origin.plan];
     let id = plan.required.first().and_then(|required| {
         let planned = plan.fields.iter().find(|planned| planned.field.path == required.path)?;
-        cell(&origin.row, planned.column).ok()
+        let source = told(planned, &origin.row).next()?;
+        cell(&origin.row, source.column)
     });
     let kind = plan.kind.name().replace('_', " ");
     id.map_or_else(|| format!("this {kind}"), |id| format!("{kind} {id:?}"))
@@ -359,306 +358,4 @@ fn record_id(record: &Record) -> (&'static str, Vec<u8>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use chrono::NaiveDate;
-    use chrono_tz::Tz;
-
-    use super::*;
-    use crate::import::{Mapping, Options, Preset};
-    use crate::proto::channelkpi::v1::record::Record as Kind;
-    use crate::proto::channelkpi::v1::{CreditRole, Deal, DealStatus, LeadOutcome};
-    use crate::proto::google::r#type::Money;
-
-    fn options() -> Options {
-        let day = |year, month, day| NaiveDate::from_ymd_opt(year, month, day).expect("a date");
-        Options {
-            zone: Tz::UTC,
-            currency: "USD".into(),
-            undated_on: None,
-            updated_on: None,
-            today: day(2024, 6, 30),
-        }
-    }
-
-    fn directory(files: &[(&str, &str)]) -> tempfile::TempDir {
-        let directory = tempfile::tempdir().expect("a directory for the test");
-        for (name, text) in files {
-            std::fs::write(directory.path().join(name), text).expect("a file for the test");
-        }
-        directory
-    }
-
-    struct Converted {
-        records: Vec<Record>,
-        repeated_count: usize,
-        rejections: Vec<String>,
-        respelled: Vec<(u64, String)>,
-        notes: Vec<String>,
-    }
-
-    fn convert(
-        mapping: Option<&Mapping>,
-        files: &[(&str, &str)],
-        options: Options,
-    ) -> Result<Converted, ImportError> {
-        let directory = directory(files);
-        let import = Import::open(mapping, &[directory.path().into()], options)?;
-        let mut converted = Converted {
-            records: Vec::new(),
-            repeated_count: 0,
-            rejections: Vec::new(),
-            respelled: Vec::new(),
-            notes: import.notes.clone(),
-        };
-        let mut rows = import.rows();
-        while let Some((_, outcome)) = rows.next()? {
-            match outcome {
-                Outcome::Record(record) => converted.records.push(*record),
-                Outcome::Repeated => converted.repeated_count += 1,
-                Outcome::Rejected(rejection) => converted.rejections.push(rejection.to_string()),
-            }
-        }
-        assert_eq!(rows.read_bytes(), import.size_bytes(), "every byte of every file is read");
-        converted.respelled = rows.respelled.into_values().collect();
-        Ok(converted)
-    }
-
-    fn deal<'c>(converted: &'c Converted, id: &str) -> &'c Deal {
-        let deals = converted.records.iter().filter_map(|record| match &record.record {
-            Some(Kind::Deal(deal)) => Some(deal),
-            _ => None,
-        });
-        deals.into_iter().find(|deal| deal.deal_id == id).unwrap_or_else(|| panic!("{id} was imported"))
-    }
-
-    const NOON_2017_03_01_S: i64 = 1_488_369_600;
-
-    /// A shop of our own in the shape of the Maven data set, with its traps.
-    const SHOP: [(&str, &str); 5] = [
-        (
-            "pipeline.csv",
-            "opportunity_id,sales_agent,product,account,deal_stage,engage_date,close_date,close_value\n\
-             W1,Ada,LampPro,Acme,Won,2017-02-01,2017-03-01,1054\n\
-             L1,Ada,Lamp,Acme,Lost,2017-02-02,2017-02-20,0\n\
-             E1,Bo,Lamp Pro,,Engaging,2017-02-03,,\n\
-             P1,Bo,Lamp,Acme,Prospecting,,,\n\
-             W2,Bo,Lamp,Acme,Won,2017-02-30,2017-03-01,5\n",
-        ),
-        ("teams.csv", "sales_agent,manager,regional_office\nAda,Mo,West\nBo,Mo,West\n"),
-        (
-            "accounts.csv",
-            "account,sector,year_established,revenue,employees,office_location,subsidiary_of\n\
-             Acme,retail,1996,1100.04,2822,Kenya,\n\
-             Bell,,1996,1100.04,2822,,Acme\n",
-        ),
-        ("products.csv", "product,series,sales_price\nLamp Pro,L,50\nLamp,L,20\n"),
-        ("dictionary.csv", "Table,Field,Description\naccounts,account,Company name\n"),
-    ];
-
-    fn maven(options: Options) -> Converted {
-        let mapping = Preset::by_name("maven").expect("the preset is there").mapping();
-        convert(Some(&mapping), &SHOP, options).expect("the files are right")
-    }
-
-    #[test]
-    fn maven_deals_become_what_they_are() {
-        let converted = maven(options());
-        let won = deal(&converted, "W1");
-        assert_eq!(won.status(), DealStatus::Won);
-        assert_eq!(won.amount, Some(Money { currency_code: "USD".into(), units: 1054, nanos: 0 }));
-        assert_eq!(won.closed_at.map(|time| time.seconds), Some(NOON_2017_03_01_S));
-        assert_eq!((won.product.as_str(), won.stage.as_str()), ("Lamp Pro", "Won"));
-        let [credit] = won.partner_credits.as_slice() else { panic!("one credit") };
-        assert_eq!(
-            (credit.partner_id.as_str(), credit.role(), credit.share_bps),
-            ("Acme", CreditRole::Sourced, Some(10_000))
-        );
-
-        let lost = deal(&converted, "L1");
-        assert_eq!((lost.status(), &lost.amount), (DealStatus::Lost, &None), "0 isn't what it was worth");
-        let open = deal(&converted, "E1");
-        assert_eq!((open.status(), open.closed_at, &open.amount), (DealStatus::Open, None, &None));
-        assert!(open.partner_credits.is_empty(), "no account, no credit");
-        assert_eq!(converted.respelled, [(1, "LampPro became Lamp Pro".to_owned())]);
-    }
-
-    #[test]
-    fn maven_rejections_name_their_cell() {
-        let converted = maven(options());
-        assert_eq!(
-            converted.rejections,
-            [
-                "pipeline.csv:5:6: engage_date is empty: a deal needs its `opened_at` (--undated-on DATE dates such rows)",
-                "pipeline.csv:6:6: engage_date \"2017-02-30\" isn't a date like 2017-10-31 or 2017-10-31T12:00:00Z",
-            ]
-        );
-        assert_eq!(converted.notes, ["dictionary.csv is left out: nothing in it becomes a record"]);
-    }
-
-    #[test]
-    fn undated_rows_can_be_dated() {
-        let undated_on = NaiveDate::from_ymd_opt(2017, 3, 1);
-        let converted = maven(Options { undated_on, ..options() });
-        let prospect = deal(&converted, "P1");
-        assert_eq!(prospect.opened_at.map(|time| time.seconds), Some(NOON_2017_03_01_S));
-        assert_eq!(converted.rejections.len(), 1, "a wrong date stays wrong");
-    }
-
-    #[test]
-    fn maven_units_and_partners_form_their_trees() {
-        let converted = maven(options());
-        let units: Vec<String> = converted
-            .records
-            .iter()
-            .filter_map(|record| match &record.record {
-                Some(Kind::OrgUnit(unit)) => {
-                    Some(format!("{} {} < {}", unit.unit_kind, unit.org_unit_id, unit.parent_unit_id))
-                }
-                Some(Kind::Employee(employee)) => Some(format!("{} in {}", employee.name, employee.unit_id)),
-                Some(Kind::Partner(partner)) => {
-                    let labels: Vec<&str> = partner.labels.values().map(String::as_str).collect();
-                    let (id, parent) = (&partner.partner_id, &partner.parent_partner_id);
-                    Some(format!("{} {id} < {parent} {labels:?} {}", partner.partner_type, partner.region))
-                }
-                _ => None,
-            })
-            .collect();
-        assert_eq!(
-            units,
-            [
-                "reseller Acme <  [\"retail\"] Kenya",
-                "reseller Bell < Acme [] ",
-                "Ada in Mo",
-                "department West < ",
-                "team Mo < West",
-                "Bo in Mo",
-            ]
-        );
-        assert_eq!(converted.repeated_count, 2, "office and team come again with the second agent");
-    }
-
-    #[test]
-    fn one_export_has_one_time_and_is_the_same_twice() {
-        let (first, second) = (maven(options()), maven(options()));
-        assert_eq!(first.records, second.records);
-        for record in &first.records {
-            assert_eq!(record.update_time.map(|time| time.seconds), Some(NOON_2017_03_01_S), "{record:?}");
-        }
-    }
-
-    #[test]
-    fn headers_alone_can_name_the_fields() {
-        let files = [
-            (
-                "leads.csv",
-                "\u{feff}lead_id,created_at,outcome,decided_at\nL1,2017-02-01,converted,2017-03-01\n",
-            ),
-            (
-                "targets.csv",
-                "target_id,subject.partner.partner_id,subject.unit_id,start_on,end_on,won_amount,won_count\n\
-                 T1,P1,,2017-01-01,2018-01-01,\"1,000.50\",\nT2,P1,U1,2017-01-01,2018-01-01,,5\n",
-            ),
-            (
-                "exchange_rates.csv",
-                "key.from_currency_code,key.to_currency_code,key.rate_on,rate\nEUR,USD,2017-01-01,1.0523\n",
-            ),
-        ];
-        let converted = convert(None, &files, options()).expect("the files are right");
-        let [rate, lead, target] = converted.records.as_slice() else {
-            panic!("three records: {:?}", converted.rejections)
-        };
-        let Some(Kind::Lead(lead)) = &lead.record else { panic!("a lead") };
-        assert_eq!(lead.outcome(), LeadOutcome::Converted);
-        let Some(Kind::ExchangeRate(rate)) = &rate.record else { panic!("a rate") };
-        assert_eq!(rate.rate.as_ref().map(|rate| rate.value.as_str()), Some("1.0523"));
-        let Some(Kind::Target(target)) = &target.record else { panic!("a target") };
-        assert!(target.month_weights.is_empty());
-        assert_eq!(
-            converted.rejections,
-            [
-                "targets.csv:3:3: subject.unit_id \"U1\" `unit_id` and `partner` are both given: only one can be"
-            ]
-        );
-    }
-
-    #[test]
-    fn rows_that_are_no_rows_are_rejected_alone() {
-        let deals: &[u8] = b"deal_id,opened_at,amount,amount.currency_code\n\
-            D1,2017-02-01,1,EUR\nD2,2017-02-01\nD\xff3,2017-02-01,,\nD4,2017-02-01,,EUR\nD1,2017-02-01,2,EUR\n\
-            D1,2017-02-01,1,EUR\n,2017-02-01,,\n";
-        let directory = tempfile::tempdir().expect("a directory for the test");
-        std::fs::write(directory.path().join("deals.csv"), deals).expect("a file for the test");
-        let import = Import::open(None, &[directory.path().into()], options()).expect("the file is right");
-        let mut rows = import.rows();
-        let mut told = Vec::new();
-        while let Some((_, outcome)) = rows.next().expect("the file can be read") {
-            told.push(match outcome {
-                Outcome::Record(record) => match record.record {
-                    Some(Kind::Deal(deal)) => {
-                        format!("{} {:?}", deal.deal_id, deal.amount.map(|m| m.currency_code))
-                    }
-                    other => panic!("{other:?} is no deal"),
-                },
-                Outcome::Repeated => "repeated".into(),
-                Outcome::Rejected(rejection) => rejection.to_string(),
-            });
-        }
-        assert_eq!(
-            told,
-            [
-                "D1 Some(\"EUR\")",
-                "deals.csv:3: the row has 2 cells and the header 4",
-                "deals.csv:4:1: deal_id isn't UTF-8: export the file as UTF-8",
-                "D4 None",
-                "deals.csv:6: deal \"D1\" is told otherwise in deals.csv:2: one import holds one version of a record, \
-                 unless a column says its `update_time`",
-                "repeated",
-                "deals.csv:8:1: deal_id is empty: a deal needs its `deal_id`",
-            ]
-        );
-    }
-
-    #[test]
-    fn files_that_cannot_be_imported_are_explained() {
-        let error = |files: &[(&str, &str)]| match convert(None, files, options()) {
-            Ok(_) => panic!("{files:?} was taken"),
-            Err(error) => error.to_string(),
-        };
-        for (name, text, expected) in [
-            (
-                "deals.csv",
-                "deal_id,opend_at\n",
-                "deals.csv:1:2: a deal has no field `opend_at`: did you mean `opened_at`",
-            ),
-            ("deals.csv", "opened_at\n", "deals.csv:1:1: a deal needs the column `deal_id`"),
-            ("deals.csv", "deal_id,deal_id\n", "deals.csv:1:2: there are two columns `deal_id`"),
-            ("partners.csv", "partner_id\nP1\n", "say --updated-on DATE"),
-            ("notes.txt", "", "there is no CSV file in"),
-        ] {
-            let error = error(&[(name, text)]);
-            assert!(error.contains(expected), "{name}: {error}");
-        }
-        let mapping = Mapping::parse(
-            "map.toml",
-            "[files.d]\nname = \"d*.csv\"\n[files.d.deal]\ndeal_id = \"Id\"\nopened_at = \"Created\"\n",
-        )
-        .expect("the mapping is right");
-        let error = match convert(Some(&mapping), &[("Deals.csv", "id,Created\n")], options()) {
-            Ok(_) => panic!("a column is missing"),
-            Err(error) => error.to_string(),
-        };
-        assert_eq!(
-            error,
-            "Deals.csv has no column `Id`, which `deal_id` reads: did you mean `id`? (it has id, Created)"
-        );
-    }
-
-    #[test]
-    fn dates_in_the_future_do_not_tell_how_new_an_export_is() {
-        let files = [("deals.csv", "deal_id,opened_at\nD1,2024-06-01\nD2,2199-01-01\n")];
-        let converted = convert(None, &files, options()).expect("the file is right");
-        let times: Vec<Option<i64>> =
-            converted.records.iter().map(|record| record.update_time.map(|time| time.seconds)).collect();
-        assert_eq!(times, [Some(1_717_243_200); 2]); // 2024-06-01 12:00 UTC
-    }
-}
+mod tests;

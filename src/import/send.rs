@@ -145,6 +145,9 @@ where
     for ((file, column), (count, example)) in &rows.respelled {
         summary.notes.push(format!("{count} values are written as {file} spells its {column}: {example}"));
     }
+    for (file, count) in &rows.left_out {
+        summary.notes.push(format!("{count} rows of {file} become no record"));
+    }
     Ok(summary)
 }
 
@@ -309,8 +312,14 @@ mod tests {
         let path = directory.path().join("deals.csv");
         std::fs::write(&path, deals).expect("a file for the test");
         let today = NaiveDate::from_ymd_opt(2024, 6, 30).expect("a date");
-        let options =
-            Options { zone: Tz::UTC, currency: "USD".into(), undated_on: None, updated_on: None, today };
+        let options = Options {
+            zone: Tz::UTC,
+            currency: "USD".into(),
+            undated_on: None,
+            updated_on: None,
+            today,
+            date_formats: Vec::new(),
+        };
         let import = Import::open(None, &[path], options)?;
         let mut client = RecordServiceClient::new(RecordServiceServer::new(taker.clone()));
         let mut read_bytes = 0;
@@ -350,7 +359,7 @@ mod tests {
         let deals =
             "deal_id,opened_at,expected_close\nD1,1 May,\nD2,,\nD3,2 May,\nD4,2024-01-04,2 May\nD5,3 May,\n";
         let summary = import(deals, &Taker::default(), 2).await.expect("the calls succeed");
-        let wrong = "isn't a date like 2017-10-31 or 2017-10-31T12:00:00Z";
+        let wrong = "isn't a date like 2017-10-31 or 2017-10-31T12:00:00Z (--date-format says others)";
         assert_eq!(
             told(&summary),
             [

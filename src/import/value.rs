@@ -11,23 +11,27 @@ use chrono_tz::Tz;
 use prost_reflect::{DynamicMessage, EnumDescriptor, Value};
 
 use super::field::{Leaf, message};
+use super::mapping::Share;
 
 /// How the texts of a file are to be read.
 #[derive(Clone, Debug)]
 pub(super) struct Formats {
-    /// strftime patterns, tried in turn; none: ISO 8601.
-    pub dates: Vec<String>,
+    /// strftime patterns of the mapping, tried in turn; none: ISO 8601.
+    pub own: Vec<String>,
+    /// Those of the caller, tried before.
+    pub given: Vec<String>,
     pub decimal_comma: bool,
     /// The tenant's time zone: dates and times without an offset are local to it.
     pub zone: Tz,
 }
 
 /// Reads the text of a cell, which isn't empty, as the value of a field.
-pub(super) fn parse(text: &str, leaf: &Leaf, percent: bool, formats: &Formats) -> Result<Value, String> {
+pub(super) fn parse(text: &str, leaf: &Leaf, share: Share, formats: &Formats) -> Result<Value, String> {
     Ok(match leaf {
         Leaf::Text | Leaf::Currency => Value::String(text.into()),
         Leaf::Flag => Value::Bool(parse_flag(text)?),
-        Leaf::Int32 if percent => Value::I32(parse_percent(text, formats)?),
+        Leaf::Int32 if share == Share::PerCent => Value::I32(parse_percent(text, formats)?),
+        Leaf::Int32 if share == Share::Fraction => Value::I32(parse_fraction(text, formats)?),
         Leaf::Int32 => Value::I32(text.parse().map_err(|_| "isn't a whole number".to_owned())?),
         Leaf::Int64 => Value::I64(text.parse().map_err(|_| "isn't a whole number".to_owned())?),
         Leaf::Enum(descriptor) => Value::EnumNumber(parse_enum(text, descriptor)?),
@@ -84,30 +88,40 @@ fn local_instant(local: NaiveDateTime, zone: Tz) -> DateTime<Utc> {
 const LONGEST_GAP_QUARTERS: i64 = 24 * 4;
 
 pub(super) fn parse_when(text: &str, formats: &Formats) -> Result<When, String> {
-    let own = formats.dates.iter().map(String::as_str);
-    let iso =
-        ["%Y-%m-%d", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"];
-    let patterns: Vec<&str> = if formats.dates.is_empty() { iso.to_vec() } else { own.collect() };
-    if formats.dates.is_empty()
+    let iso = ISO.iter().filter(|_| formats.own.is_empty()).copied();
+    let patterns = formats.given.iter().chain(&formats.own).map(String::as_str).chain(iso);
+    if formats.own.is_empty()
         && let Ok(instant) = DateTime::parse_from_rfc3339(text)
     {
         return Ok(When::At(instant.to_utc()));
     }
-    let read = |pattern: &&str| {
+    let read = |pattern: &str| {
         let instant = DateTime::parse_from_str(text, pattern).map(|instant| When::At(instant.to_utc()));
         let local = || NaiveDateTime::parse_from_str(text, pattern).map(When::Local);
         let date = || NaiveDate::parse_from_str(text, pattern).map(When::On);
         instant.or_else(|_| local()).or_else(|_| date()).ok()
     };
-    patterns.iter().find_map(read).ok_or_else(|| {
+    patterns.clone().find_map(read).ok_or_else(|| {
         let example = NaiveDate::from_ymd_opt(2017, 10, 31).expect("a date").and_time(NOON).and_utc();
-        let examples: Vec<String> = match formats.dates.as_slice() {
-            [] => vec!["2017-10-31".into(), "2017-10-31T12:00:00Z".into()],
-            own => own.iter().map(|pattern| example.format(pattern).to_string()).collect(),
-        };
-        format!("isn't a date like {}", examples.join(" or "))
+        let written = formats.given.iter().chain(&formats.own);
+        let mut examples: Vec<String> = written.map(|pattern| example.format(pattern).to_string()).collect();
+        if formats.own.is_empty() {
+            examples.extend(["2017-10-31".into(), "2017-10-31T12:00:00Z".into()]);
+        }
+        format!("isn't a date like {} (--date-format says others)", examples.join(" or "))
     })
 }
+
+/// ISO 8601 and its neighbours, beside RFC 3339: a date, a local time, a time with an offset without colon.
+const ISO: [&str; 7] = [
+    "%Y-%m-%d",
+    "%Y-%m-%d %H:%M:%S%.f",
+    "%Y-%m-%dT%H:%M:%S%.f",
+    "%Y-%m-%d %H:%M",
+    "%Y-%m-%dT%H:%M",
+    "%Y-%m-%dT%H:%M:%S%.f%z",
+    "%Y-%m-%d %H:%M:%S%.f%z",
+];
 
 pub(super) fn instant_value(instant: DateTime<Utc>) -> Value {
     let mut timestamp = DynamicMessage::new(message("google.protobuf.Timestamp"));
@@ -163,6 +177,22 @@ fn parse_percent(text: &str, formats: &Formats) -> Result<i32, String> {
     format!("{whole}{fraction:0<2}").parse().map_err(|_| "is out of range".into())
 }
 
+/// A fraction from 0 to 1 into basis points: `0.625` is 6,250, and so is `62.5 %`, which says what it is.
+fn parse_fraction(text: &str, formats: &Formats) -> Result<i32, String> {
+    if text.ends_with('%') {
+        return parse_percent(text, formats);
+    }
+    let number = plain_number(text, formats)?;
+    let (whole, fraction) = number.split_once('.').unwrap_or((&number, ""));
+    let fraction = fraction.trim_end_matches('0');
+    match (whole, fraction.len()) {
+        ("0", 0..=4) => Ok(format!("{fraction:0<4}").parse().expect("four digits are an i32")),
+        ("1", 0) => Ok(10_000),
+        ("0", _) => Err("has more than four decimal places".into()),
+        _ => Err("isn't a fraction from 0 to 1, such as 0.625 or 62.5 %".into()),
+    }
+}
+
 fn parse_enum(text: &str, descriptor: &EnumDescriptor) -> Result<i32, String> {
     let default = descriptor.default_value();
     let prefix = default.name().trim_end_matches("UNSPECIFIED").to_owned();
@@ -210,7 +240,8 @@ mod tests {
     use super::*;
 
     fn formats(dates: &[&str], decimal_comma: bool, zone: Tz) -> Formats {
-        Formats { dates: dates.iter().map(|pattern| pattern.to_string()).collect(), decimal_comma, zone }
+        let own = dates.iter().map(|pattern| pattern.to_string()).collect();
+        Formats { own, given: Vec::new(), decimal_comma, zone }
     }
 
     #[test]
@@ -220,14 +251,25 @@ mod tests {
             ("2017-10-31", &[], Tz::Asia__Dhaka, Ok("2017-10-31T06:00:00Z")),
             ("2018-02-26 19:58:54", &[], Tz::Asia__Dhaka, Ok("2018-02-26T13:58:54Z")),
             ("2018-02-26T19:58:54+06:00", &[], Tz::UTC, Ok("2018-02-26T13:58:54Z")),
+            ("2018-02-26T19:58:54.250+0600", &[], Tz::UTC, Ok("2018-02-26T13:58:54Z")),
             ("31/10/2017", &["%d/%m/%Y"], Tz::UTC, Ok("2017-10-31T12:00:00Z")),
             ("10/31/2017 14:05", &["%d/%m/%Y", "%m/%d/%Y %H:%M"], Tz::UTC, Ok("2017-10-31T14:05:00Z")),
             // The clock jumped from 00:00 to 01:00 on this day in São Paulo.
             ("2018-11-04 00:30:00", &[], Tz::America__Sao_Paulo, Ok("2018-11-04T03:00:00Z")),
             // Shown twice: the earlier one, still in summer time.
             ("2017-10-29 02:30:00", &[], Tz::Europe__Berlin, Ok("2017-10-29T00:30:00Z")),
-            ("2017-13-01", &[], Tz::UTC, Err("isn't a date like 2017-10-31 or 2017-10-31T12:00:00Z")),
-            ("2017-10-31", &["%d.%m.%Y"], Tz::UTC, Err("isn't a date like 31.10.2017")),
+            (
+                "2017-13-01",
+                &[],
+                Tz::UTC,
+                Err("isn't a date like 2017-10-31 or 2017-10-31T12:00:00Z (--date-format says others)"),
+            ),
+            (
+                "2017-10-31",
+                &["%d.%m.%Y"],
+                Tz::UTC,
+                Err("isn't a date like 31.10.2017 (--date-format says others)"),
+            ),
         ] {
             let read = parse_when(text, &formats(patterns, false, zone)).map(|when| when.instant(zone));
             let read = read.map(|instant| instant.to_rfc3339_opts(chrono::SecondsFormat::Secs, true));
@@ -286,6 +328,21 @@ mod tests {
             ("0.001", Err("has more than two decimal places of a per cent".to_owned())),
         ] {
             assert_eq!(parse_percent(text, &formats(&[], false, Tz::UTC)), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_fraction_becomes_basis_points() {
+        for (text, expected) in [
+            ("0.625", Ok(6_250)),
+            ("0", Ok(0)),
+            ("1.0", Ok(10_000)),
+            ("62.5%", Ok(6_250)),
+            ("0.00001", Err("has more than four decimal places".to_owned())),
+            ("20", Err("isn't a fraction from 0 to 1, such as 0.625 or 62.5 %".to_owned())),
+            ("1.5", Err("isn't a fraction from 0 to 1, such as 0.625 or 62.5 %".to_owned())),
+        ] {
+            assert_eq!(parse_fraction(text, &formats(&[], false, Tz::UTC)), expected, "{text}");
         }
     }
 
