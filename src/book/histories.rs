@@ -7,7 +7,8 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use super::contribute::value_on;
-use super::oracle::{Figures, Oracle, Question, Sent, without_lead_counts};
+use super::entry::{Event, Outcome, ProspectOutcome};
+use super::oracle::{Cohort, Figures, Oracle, Question, Sent, without_lead_counts};
 use super::packed::DealRef;
 use super::page::Row;
 use super::records::Cursor;
@@ -88,8 +89,31 @@ fn fold(book: &Book, question: &Question, dates: DateRange) -> Option<Fold> {
     Some(book.fold(&scope, dates, rates_on.is_some().then_some(&revalued)))
 }
 
-/// The same as the oracle would say it.
-pub fn figures(book: &Book, question: &Question, dates: DateRange) -> Option<Figures> {
+/// The prospects that came within `dates`, and what has become of them by the end of `as_of`.
+fn cohort(book: &Book, question: &Question, dates: DateRange, as_of: Date) -> Option<Cohort> {
+    let scope = book.scope(&question.subject, &question.filter, Roles::of(&question.roles))?;
+    let last = dates.to.plus_days(-1);
+    let deals = book.pages.entries(|page| &page.opened, &scope, dates.from, last);
+    let leads = book.pages.entries(|page| &page.leads, &scope, dates.from, last);
+    let mut cohort = Cohort::default();
+    for row in deals.chain(leads).map(|(row, _)| row).filter(|row| row.is_prospect) {
+        let outcome = match row.event {
+            Event::DealOpened(Outcome::Open) => ProspectOutcome::Unresolved,
+            Event::DealOpened(Outcome::Won) => ProspectOutcome::Purchased,
+            Event::DealOpened(_) => ProspectOutcome::Lost,
+            Event::LeadCreated(outcome) => outcome,
+            _ => continue,
+        };
+        let has_come = row.other_on <= as_of;
+        cohort.prospect_count += 1;
+        cohort.purchased_count += i64::from(has_come && outcome == ProspectOutcome::Purchased);
+        cohort.lost_count += i64::from(has_come && outcome == ProspectOutcome::Lost);
+    }
+    Some(cohort)
+}
+
+/// What the book says to a question, as the oracle and SQL would say it.
+pub fn figures(book: &Book, question: &Question, dates: DateRange, as_of: Date) -> Option<Figures> {
     let Fold { measures, oldest_rate_on } = fold(book, question, dates)?;
     let before = fold(book, question, DateRange { from: Date::FIRST, to: dates.from })?;
     let work_days = measures.work_days(&before.measures, dates);
@@ -97,7 +121,13 @@ pub fn figures(book: &Book, question: &Question, dates: DateRange) -> Option<Fig
         Measures { opened_day_numbers: 0, ended_day_numbers: 0, same_day_count: 0, ..measures };
     let is_about_sales = question.filter.asks_for_deals_only();
     let measures = if is_about_sales { without_lead_counts(without_days) } else { without_days };
-    Some(Figures { measures, work_days, oldest_rate_on })
+    let cohort = cohort(book, question, dates, as_of)?;
+    Some(Figures { measures, work_days, cohort, oldest_rate_on })
+}
+
+/// On some of these days the outcomes of a window's prospects have come, on others not.
+fn as_of(dates: DateRange) -> Date {
+    dates.to.plus_days(20)
 }
 
 /// With whether sub-partners are included.
@@ -218,8 +248,8 @@ proptest! {
                 let answer = oracle.answer(&question);
                 for dates in windows() {
                     prop_assert_eq!(
-                        figures(&book, &question, dates),
-                        answer.as_ref().map(|answer| answer.figures(dates)),
+                        figures(&book, &question, dates, as_of(dates)),
+                        answer.as_ref().map(|answer| answer.figures(dates, as_of(dates))),
                         "{:?} {:?} after {} batches", question, dates, n + 1
                     );
                 }
@@ -237,8 +267,8 @@ proptest! {
             let answer = oracle.answer(&question);
             for dates in windows() {
                 prop_assert_eq!(
-                    figures(&book, &question, dates),
-                    answer.as_ref().map(|answer| answer.figures(dates)),
+                    figures(&book, &question, dates, as_of(dates)),
+                    answer.as_ref().map(|answer| answer.figures(dates, as_of(dates))),
                     "{:?} {:?}", question, dates
                 );
             }

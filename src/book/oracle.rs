@@ -18,7 +18,7 @@ use crate::domain::ids::Id;
 use crate::domain::record::{Media, Partner, Record, RecordKey, Settings, State, Version, canonical};
 use crate::domain::subject::{Subject, SubjectKind};
 
-pub use self::answer::{Figures, Question, without_lead_counts};
+pub use self::answer::{Cohort, Figures, Question, without_lead_counts};
 
 /// A version as a journal brought it.
 #[derive(Clone, Debug)]
