@@ -9,6 +9,7 @@ use crate::domain::ids::{Id, Term};
 use crate::domain::record::{Labels, Partner, Role};
 use crate::domain::subject::Subject;
 use crate::kpi::measures::{Measures, Tally};
+use crate::kpi::standing::Cohort;
 
 /// Whose figures are asked for, of which deals and leads, and at which rates.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,15 +27,17 @@ pub struct Figures {
     /// Without what only `work_days` is told from; without counts of leads where they are absent.
     pub measures: Measures,
     pub work_days: i64,
+    pub cohort: Cohort,
     /// Among the amounts of ends.
     pub oldest_rate_on: Option<Date>,
 }
-
 /// What a question is about, before it is cut to a window.
 pub struct Answer {
     dated: Vec<Dated>,
     /// First and last day of each deal, if it has one.
     days: Vec<(Date, Option<Date>)>,
+    /// When each prospect came, and what became of it when.
+    prospects: Vec<(Date, Option<(Date, Resolution)>)>,
 }
 
 struct Dated {
@@ -70,7 +73,8 @@ impl Question {
 // === impl Answer ===
 
 impl Answer {
-    pub fn figures(&self, dates: DateRange) -> Figures {
+    /// What happened in a window, with what has become of its prospects by the end of `as_of`.
+    pub fn figures(&self, dates: DateRange, as_of: Date) -> Figures {
         let mut figures = Figures::default();
         let last_asked = dates.to.plus_days(-1);
         for dated in self.dated.iter().filter(|dated| dates.from <= dated.on && dated.on < dates.to) {
@@ -83,6 +87,15 @@ impl Answer {
         for (first, last) in &self.days {
             let (first, last) = ((*first).max(dates.from), last.unwrap_or(last_asked).min(last_asked));
             figures.work_days += i64::from((last.day_number() - first.day_number() + 1).max(0));
+        }
+        let is_asked = |on: Date| dates.from <= on && on < dates.to;
+        for (_, resolved) in self.prospects.iter().filter(|(came_on, _)| is_asked(*came_on)) {
+            figures.cohort.prospect_count += 1;
+            match resolved {
+                Some((on, Resolution::Purchased)) if *on <= as_of => figures.cohort.purchased_count += 1,
+                Some((on, Resolution::Lost)) if *on <= as_of => figures.cohort.lost_count += 1,
+                _ => {}
+            }
         }
         figures
     }
@@ -105,7 +118,11 @@ impl Answer {
                 let last_day = end.map(|(on, _)| on.plus_days(-1).max(*opened_on));
                 self.days.push((*opened_on, last_day));
                 if *is_prospect {
-                    self.push(*opened_on, Measures { prospect_count: 1, ..Measures::default() }, None);
+                    let resolution = |end| match end {
+                        End::Won => Resolution::Purchased,
+                        End::Lost { .. } | End::Expired => Resolution::Lost,
+                    };
+                    self.add_prospect(*opened_on, end.map(|(on, end)| (on, resolution(end))));
                 }
                 let Some((on, end)) = *end else { return };
                 let worth = worth(*money, worth_at_end);
@@ -123,33 +140,32 @@ impl Answer {
                     End::Expired => Measures { expired: tally(worth), ..Measures::default() },
                 };
                 self.push(on, ended, oldest_rate_on);
-                if *is_prospect {
-                    let won = end == End::Won;
-                    self.resolve(on, if won { Resolution::Purchased } else { Resolution::Lost });
-                }
             }
             What::Lead { created_on, converted_on, disqualified_on, resolved } => {
-                let created = Measures { lead_count: 1, prospect_count: 1, ..Measures::default() };
-                self.push(*created_on, created, None);
+                self.push(*created_on, Measures { lead_count: 1, ..Measures::default() }, None);
+                self.add_prospect(*created_on, *resolved);
                 if let Some(on) = *converted_on {
                     self.push(on, Measures { converted_lead_count: 1, ..Measures::default() }, None);
                 }
                 if let Some(on) = *disqualified_on {
                     self.push(on, Measures { disqualified_lead_count: 1, ..Measures::default() }, None);
                 }
-                if let Some((on, resolution)) = *resolved {
-                    self.resolve(on, resolution);
-                }
             }
         }
     }
 
-    fn resolve(&mut self, on: Date, resolution: Resolution) {
-        let resolved = match resolution {
-            Resolution::Purchased => Measures { purchased_count: 1, ..Measures::default() },
-            Resolution::Lost => Measures { lost_prospect_count: 1, ..Measures::default() },
-        };
-        self.push(on, resolved, None);
+    fn add_prospect(&mut self, came_on: Date, resolved: Option<(Date, Resolution)>) {
+        self.prospects.push((came_on, resolved));
+        self.push(came_on, Measures { prospect_count: 1, ..Measures::default() }, None);
+        match resolved {
+            Some((on, Resolution::Purchased)) => {
+                self.push(on, Measures { purchased_count: 1, ..Measures::default() }, None);
+            }
+            Some((on, Resolution::Lost)) => {
+                self.push(on, Measures { lost_prospect_count: 1, ..Measures::default() }, None);
+            }
+            None => {}
+        }
     }
 
     fn push(&mut self, on: Date, measures: Measures, oldest_rate_on: Option<Date>) {
@@ -168,7 +184,7 @@ impl Oracle {
             Subject::Employee(employee) => self.employees.named(employee.as_str())?,
             Subject::Unit(unit) => self.units.named(unit.as_str())?,
         };
-        let mut answer = Answer { dated: Vec::new(), days: Vec::new() };
+        let mut answer = Answer { dated: Vec::new(), days: Vec::new(), prospects: Vec::new() };
         for told in &self.told {
             let home = &told.home;
             let is_its = match &question.subject {
