@@ -206,8 +206,9 @@ mod tests {
     use channel_kpi::proto::channelkpi::v1::kpi_service_client::KpiServiceClient;
     use channel_kpi::proto::channelkpi::v1::kpi_service_server::{KpiService, KpiServiceServer};
     use channel_kpi::proto::channelkpi::v1::{
-        GetPipelineRequest, GetPipelineResponse, GetScorecardRequest, GetScorecardResponse,
-        ListScorecardsRequest, ListScorecardsResponse,
+        GetDataQualityRequest, GetDataQualityResponse, GetPipelineRequest, GetPipelineResponse,
+        GetScorecardRequest, GetScorecardResponse, ListContributingRecordsRequest,
+        ListContributingRecordsResponse, ListScorecardsRequest, ListScorecardsResponse,
     };
     use tonic_types::ErrorDetails;
 
@@ -254,6 +255,20 @@ mod tests {
             _: tonic::Request<GetPipelineRequest>,
         ) -> Result<tonic::Response<GetPipelineResponse>, Status> {
             Err(Status::unimplemented("the test asks for no pipeline"))
+        }
+
+        async fn list_contributing_records(
+            &self,
+            _: tonic::Request<ListContributingRecordsRequest>,
+        ) -> Result<tonic::Response<ListContributingRecordsResponse>, Status> {
+            Err(Status::unimplemented("the test lists nothing"))
+        }
+
+        async fn get_data_quality(
+            &self,
+            _: tonic::Request<GetDataQualityRequest>,
+        ) -> Result<tonic::Response<GetDataQualityResponse>, Status> {
+            Err(Status::unimplemented("the test asks for no quality"))
         }
     }
 

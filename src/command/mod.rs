@@ -14,6 +14,8 @@ mod json;
 mod number;
 mod pipeline;
 mod premises;
+mod quality;
+mod records;
 mod scorecard;
 mod serve;
 mod subject;
@@ -68,6 +70,10 @@ enum Command {
     Scorecard(scorecard::ScorecardCommand),
     /// Show the open deals, how long they are protected, and what changed.
     Pipeline(pipeline::PipelineCommand),
+    /// Show the deals and leads behind a figure.
+    Records(records::RecordsCommand),
+    /// Show what is odd or missing in the records behind the figures.
+    Quality(quality::QualityCommand),
     /// Show, create, configure or delete a tenant.
     Tenant(tenant::TenantCommand),
 }
@@ -92,6 +98,8 @@ pub fn run(line: CommandLine) -> ExitCode {
             Command::Import(command) => command.run().await,
             Command::Scorecard(command) => command.run().await,
             Command::Pipeline(command) => command.run().await,
+            Command::Records(command) => command.run().await,
+            Command::Quality(command) => command.run().await,
             Command::Tenant(command) => command.run().await,
         }
     });
