@@ -30,6 +30,11 @@ fn help_teaches_by_example() {
             &["Examples:", "last-90-days", "2017-Q3", "average-deal-size, deal-count, deal-success"],
         ),
         (
+            &["records", "--help"],
+            &["Examples:", "--figure won --partner P-17", "won, lost, expired, missed", "2017-Q3"],
+        ),
+        (&["quality", "--help"], &["Examples:", "--window last-90-days --ids", "2017-Q3"]),
+        (
             &["serve", "--help"],
             &["Examples:", "--listen unix:/run/channel-kpi.sock", "SIGTERM", "--drain-grace"],
         ),
@@ -63,6 +68,11 @@ fn wrong_usage_ends_with_2_and_says_what_is_right() {
             &["scorecard", "--window", "2017", "--to", "http://127.0.0.1:1", "--data-dir", "x"],
             "cannot be used with",
         ),
+        (&["records", "--window", "2017"], "--figure"),
+        (&["records", "--figure", "luck", "--window", "2017"], "the figures are won, lost"),
+        (&["records", "--figure", "won"], "--figure won needs a --window"),
+        (&["records", "--figure", "open", "--window", "2017"], "leave --window out"),
+        (&["quality"], "--window"),
         (&["serve", "--drain-grace", "soon"], "must be a time such as"),
         (&["scorecard", "--window", "2017", "--tenant", "a\nb"], "--tenant takes visible ASCII"),
         (&["import", "--preset", "excel", "x.csv"], "maven, olist, salesforce, hubspot, odoo, csv"),
@@ -222,6 +232,19 @@ fn tour(to: &[&str]) {
     let scorecards = message("ListScorecardsResponse", &json);
     let scorecards = scorecards.get_field_by_name("scorecards").expect("it has them").into_owned();
     assert_eq!(scorecards.as_list().map(<[_]>::len), Some(2));
+
+    let missed = ["records", "--figure", "missed", "--window", "2024-03", "--as-of", "2024-03-31"];
+    let told = stdout(&run(&missed), 0);
+    assert!(told.starts_with("The company: missed, 2024-03-01 to 2024-03-31, as of 2024-03-31\n"), "{told}");
+    assert!(told.contains("\ndeal d3  2024-03-20  300.00  300.00 USD  lost"), "{told}");
+    assert!(told.ends_with("\n1 in all, worth 300.00 USD.\n"), "{told}");
+    message("ListContributingRecordsResponse", &stdout(&run(&[&missed[..], &["--json"]].concat()), 0));
+    let quality = ["quality", "--window", "2024-03", "--as-of", "2024-03-31", "--ids"];
+    let told = stdout(&run(&quality), 0);
+    for line in ["Unknown owner         3   3  send the employee", "  never sent: e1, e2"] {
+        assert!(told.contains(line), "{line:?} isn't in\n{told}");
+    }
+    message("GetDataQualityResponse", &stdout(&run(&[&quality[..], &["--json"]].concat()), 0));
 
     let nobody = run(&[&march[..], &["--unit", "nowhere"]].concat());
     assert_eq!(stdout(&nobody, 1), "");

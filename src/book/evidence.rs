@@ -99,6 +99,14 @@ pub struct EvidencePage<'a> {
     pub work_days: i64,
 }
 
+/// A record behind a figure with what it adds: as much as its sum needs.
+struct Found<'a> {
+    row: &'a Row,
+    place: Place<'a>,
+    amount: Option<Amount>,
+    oldest_rate_on: Option<Date>,
+}
+
 // === impl FigureKind ===
 
 impl FigureKind {
@@ -208,9 +216,9 @@ fn work_days(end: &Row, dates: DateRange) -> i32 {
 impl Book {
     /// All records behind a figure, in order.
     pub fn evidence<'a>(&'a self, scope: &'a Scope, asked: Behind) -> Vec<Contribution<'a>> {
-        let mut all: Vec<Contribution<'_>> = self.contributions(scope, asked).collect();
-        all.sort_unstable_by_key(|contribution| contribution.place);
-        all
+        let mut all: Vec<Found<'_>> = self.found_behind(scope, asked).collect();
+        all.sort_unstable_by_key(|found| found.place);
+        all.into_iter().map(|found| self.contribution(found, asked)).collect()
     }
 
     /// Up to `count` of them, after the place given.
@@ -221,46 +229,45 @@ impl Book {
         after: Option<Place<'_>>,
         count: usize,
     ) -> EvidencePage<'a> {
-        let (mut total, mut work_days) = (Tally::default(), 0);
-        let mut first: Vec<Contribution<'_>> = Vec::new();
+        let (mut total, mut work_day_count) = (Tally::default(), 0);
+        let mut first: Vec<Found<'_>> = Vec::new();
         // One more than the page holds: whether there is a next page is known without asking again.
         let wanted = count + 1;
-        for contribution in self.contributions(scope, asked) {
+        for found in self.found_behind(scope, asked) {
             total += Tally {
                 count: 1,
-                priced_count: contribution.amount.is_some().into(),
-                amount_e4: contribution.amount.map_or(0, |amount| amount.e4().into()),
+                priced_count: found.amount.is_some().into(),
+                amount_e4: found.amount.map_or(0, |amount| amount.e4().into()),
             };
-            work_days += i64::from(contribution.work_days.unwrap_or(0));
-            if after.is_none_or(|after| contribution.place > after) {
-                first.push(contribution);
+            if asked.figure == FigureKind::InWork {
+                work_day_count += i64::from(work_days(found.row, asked.dates));
+            }
+            if after.is_none_or(|after| found.place > after) {
+                first.push(found);
             }
             // One pass in little memory, however many there are.
             if first.len() >= 2 * wanted {
-                first.select_nth_unstable_by_key(wanted, |contribution| contribution.place);
+                first.select_nth_unstable_by_key(wanted, |found| found.place);
                 first.truncate(wanted);
             }
         }
-        first.sort_unstable_by_key(|contribution| contribution.place);
+        first.sort_unstable_by_key(|found| found.place);
         let goes_on = first.len() > count;
         first.truncate(count);
-        EvidencePage { contributions: first, goes_on, total, work_days }
+        let contributions = first.into_iter().map(|found| self.contribution(found, asked)).collect();
+        EvidencePage { contributions, goes_on, total, work_days: work_day_count }
     }
 
     /// All records behind a figure, in no order.
-    fn contributions<'a>(
-        &'a self,
-        scope: &'a Scope,
-        asked: Behind,
-    ) -> impl Iterator<Item = Contribution<'a>> {
+    fn found_behind<'a>(&'a self, scope: &'a Scope, asked: Behind) -> impl Iterator<Item = Found<'a>> {
         let (from, last) = asked.days();
         let sheets = asked.figure.sheets().iter();
         let entries = sheets.flat_map(move |&sheet| self.pages.entries(sheet, scope, from, last));
         let counted = entries.filter(move |(row, _)| asked.counts(row));
-        counted.map(move |(row, parts)| self.contribution(row, parts, asked))
+        counted.map(move |(row, parts)| self.found(row, parts, asked))
     }
 
-    fn contribution<'a>(&'a self, row: &Row, parts: Parts<'_>, asked: Behind) -> Contribution<'a> {
+    fn found<'a>(&'a self, row: &'a Row, parts: Parts<'_>, asked: Behind) -> Found<'a> {
         let dictionary = &self.records.dictionary;
         let (kind, id) = if row.event.is_of_deal() {
             (ContributorKind::Deal, dictionary.deals.name(DealRef::new(row.of)))
@@ -271,34 +278,38 @@ impl Book {
             FigureKind::Open | FigureKind::InWork => row.other_on,
             _ => row.on,
         };
-        let (fate, fate_on) = self.fate(row, asked);
-        let mut contribution = Contribution {
-            place: Place { on, kind, id },
-            amount: None,
-            original: None,
-            fate,
-            fate_on,
-            oldest_rate_on: None,
-            work_days: (asked.figure == FigureKind::InWork).then(|| work_days(row, asked.dates)),
-        };
-        let deal = DealRef::new(row.of);
+        let place = Place { on, kind, id };
+        let mut found = Found { row, place, amount: None, oldest_rate_on: None };
         if asked.figure == FigureKind::Open {
             let settings = self.settings().expect("nothing contributes without settings");
-            let Some(then) = self.as_it_stood(deal, asked.as_of, settings) else { return contribution };
-            let rates_on = asked.rates.day().unwrap_or(asked.as_of);
-            let priced = self.priced(&then, parts, rates_on, settings);
-            contribution.original = then.amount;
-            contribution.amount = priced.amount;
-            contribution.oldest_rate_on = priced.oldest_rate_on;
-        } else if kind == ContributorKind::Deal {
-            contribution.original = self.records.deals.current(deal).and_then(|current| current.amount);
-            if asked.figure.has_amount() {
-                let value = self.value_of(row, asked.rates);
-                contribution.amount = value.amount().map(|whole| parts.of(whole));
-                contribution.oldest_rate_on = value.oldest_rate_on();
+            if let Some(then) = self.as_it_stood(DealRef::new(row.of), asked.as_of, settings) {
+                let rates_on = asked.rates.day().unwrap_or(asked.as_of);
+                let priced = self.priced(&then, parts, rates_on, settings);
+                (found.amount, found.oldest_rate_on) = (priced.amount, priced.oldest_rate_on);
             }
+        } else if asked.figure.has_amount() {
+            let value = self.value_of(row, asked.rates);
+            found.amount = value.amount().map(|whole| parts.of(whole));
+            found.oldest_rate_on = value.oldest_rate_on();
         }
-        contribution
+        found
+    }
+
+    /// What was found, with all that a list tells of it.
+    fn contribution<'a>(&'a self, found: Found<'a>, asked: Behind) -> Contribution<'a> {
+        let Found { row, place, amount, oldest_rate_on } = found;
+        let deal = DealRef::new(row.of);
+        let original = match (place.kind, asked.figure) {
+            (ContributorKind::Lead, _) => None,
+            (ContributorKind::Deal, FigureKind::Open) => {
+                let settings = self.settings().expect("nothing contributes without settings");
+                self.as_it_stood(deal, asked.as_of, settings).and_then(|then| then.amount)
+            }
+            (ContributorKind::Deal, _) => self.records.deals.current(deal).and_then(|current| current.amount),
+        };
+        let (fate, fate_on) = self.fate(row, asked);
+        let work_days = (asked.figure == FigureKind::InWork).then(|| work_days(row, asked.dates));
+        Contribution { place, amount, original, fate, fate_on, oldest_rate_on, work_days }
     }
 
     /// What became of a row's deal or prospect by `as_of`, and when.

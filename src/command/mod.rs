@@ -15,6 +15,8 @@ mod json;
 mod number;
 mod pipeline;
 mod premises;
+mod quality;
+mod records;
 mod scorecard;
 mod serve;
 mod subject;
@@ -72,6 +74,10 @@ enum Command {
     Pipeline(pipeline::PipelineCommand),
     /// Show what came by each marketing channel, what it cost, and whether it pays.
     Channels(channels::ChannelsCommand),
+    /// Show the deals and leads behind a figure.
+    Records(records::RecordsCommand),
+    /// Show what is odd or missing in the records behind the figures.
+    Quality(quality::QualityCommand),
     /// Show, create, configure or delete a tenant.
     Tenant(tenant::TenantCommand),
 }
@@ -97,6 +103,8 @@ pub fn run(line: CommandLine) -> ExitCode {
             Command::Scorecard(command) => command.run().await,
             Command::Pipeline(command) => command.run().await,
             Command::Channels(command) => command.run().await,
+            Command::Records(command) => command.run().await,
+            Command::Quality(command) => command.run().await,
             Command::Tenant(command) => command.run().await,
         }
     });
