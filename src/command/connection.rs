@@ -207,7 +207,8 @@ mod tests {
     use channel_kpi::proto::channelkpi::v1::kpi_service_server::{KpiService, KpiServiceServer};
     use channel_kpi::proto::channelkpi::v1::{
         BatchGetScorecardsRequest, BatchGetScorecardsResponse, GetPipelineRequest, GetPipelineResponse,
-        GetScorecardRequest, GetScorecardResponse, ListScorecardsRequest, ListScorecardsResponse,
+        GetScorecardRequest, GetScorecardResponse, GetSeriesRequest, GetSeriesResponse,
+        ListScorecardsRequest, ListScorecardsResponse,
     };
     use tonic_types::ErrorDetails;
 
@@ -261,6 +262,13 @@ mod tests {
             _: tonic::Request<GetPipelineRequest>,
         ) -> Result<tonic::Response<GetPipelineResponse>, Status> {
             Err(Status::unimplemented("the test asks for no pipeline"))
+        }
+
+        async fn get_series(
+            &self,
+            _: tonic::Request<GetSeriesRequest>,
+        ) -> Result<tonic::Response<GetSeriesResponse>, Status> {
+            Err(Status::unimplemented("the test asks for no series"))
         }
     }
 

@@ -3,6 +3,7 @@
 mod card;
 mod pipeline;
 mod scorecard;
+mod series;
 
 use tonic::{Request, Status};
 
@@ -43,6 +44,10 @@ impl<J: Journal> pb::kpi_service_server::KpiService for Rpc<J> {
         request: Request<pb::GetPipelineRequest>,
     ) -> RpcResult<pb::GetPipelineResponse> {
         pipeline::get(self, request).await
+    }
+
+    async fn get_series(&self, request: Request<pb::GetSeriesRequest>) -> RpcResult<pb::GetSeriesResponse> {
+        series::get(self, request).await
     }
 }
 

@@ -14,6 +14,7 @@ mod path;
 mod premises;
 mod question;
 mod record;
+mod series;
 mod tenant;
 mod value;
 
@@ -24,6 +25,7 @@ pub use question::{
     get_record, get_scorecard, list_records, list_scorecards,
 };
 pub use record::{Accepted, RECORDS_MAX, Refusal, WriteMode, record, write_records};
+pub use series::{SeriesQuestion, get_series};
 pub use tenant::{
     TenantIdError, configure_tenant, create_tenant, delete_tenant, get_tenant, settings, tenant_id,
 };

@@ -7,4 +7,5 @@ pub mod pipeline;
 pub mod premises;
 pub mod record;
 pub mod scorecard;
+pub mod series;
 pub mod value;

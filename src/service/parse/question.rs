@@ -346,7 +346,7 @@ pub fn list_records(request: &pb::ListRecordsRequest) -> Result<RecordsQuestion,
     })
 }
 
-fn window_spec(at: Path<'_>, window: &pb::Window) -> Option<WindowSpec> {
+pub(super) fn window_spec(at: Path<'_>, window: &pb::Window) -> Option<WindowSpec> {
     use pb::window::Window as Wire;
     let pb::Window { window } = window;
     match window {
@@ -442,7 +442,7 @@ fn dimension(at: Path<'_>, grouping: &pb::Grouping) -> Option<Dimension> {
     Some(dimension)
 }
 
-fn asked_kpis(at: Path<'_>, sent: &[i32]) -> Option<Vec<Kpi>> {
+pub(super) fn asked_kpis(at: Path<'_>, sent: &[i32]) -> Option<Vec<Kpi>> {
     if sent.is_empty() {
         return Some(Kpi::ALL.to_vec());
     }
@@ -459,7 +459,7 @@ fn asked_kpis(at: Path<'_>, sent: &[i32]) -> Option<Vec<Kpi>> {
     })
 }
 
-fn asked_consistency(at: Path<'_>, sent: &Option<pb::Consistency>) -> Option<Consistency> {
+pub(super) fn asked_consistency(at: Path<'_>, sent: &Option<pb::Consistency>) -> Option<Consistency> {
     use pb::consistency::Requirement as Wire;
     let requirement = sent.as_ref().and_then(|pb::Consistency { requirement }| requirement.as_ref());
     match requirement {
