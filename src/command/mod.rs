@@ -15,6 +15,7 @@ mod number;
 mod pipeline;
 mod premises;
 mod scorecard;
+mod series;
 mod serve;
 mod subject;
 mod tenant;
@@ -66,6 +67,8 @@ enum Command {
     Import(import::ImportCommand),
     /// Show KPIs: of the company, a partner, an employee or a unit, or of all of a kind.
     Scorecard(scorecard::ScorecardCommand),
+    /// Show KPIs as a series of days, weeks, months, quarters or years.
+    Series(series::SeriesCommand),
     /// Show the open deals, how long they are protected, and what changed.
     Pipeline(pipeline::PipelineCommand),
     /// Show, create, configure or delete a tenant.
@@ -91,6 +94,7 @@ pub fn run(line: CommandLine) -> ExitCode {
             Command::Serve(command) => command.run().await,
             Command::Import(command) => command.run().await,
             Command::Scorecard(command) => command.run().await,
+            Command::Series(command) => command.run().await,
             Command::Pipeline(command) => command.run().await,
             Command::Tenant(command) => command.run().await,
         }
