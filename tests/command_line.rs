@@ -26,6 +26,10 @@ fn help_teaches_by_example() {
             &["Examples:", "last-90-days", "2017-Q3", "average-deal-size, deal-count, deal-success"],
         ),
         (
+            &["series", "--help"],
+            &["Examples:", "--by quarter", "fiscal-quarter", "close-rate", "last-90-days"],
+        ),
+        (
             &["serve", "--help"],
             &["Examples:", "--listen unix:/run/channel-kpi.sock", "SIGTERM", "--drain-grace"],
         ),
@@ -59,6 +63,7 @@ fn wrong_usage_ends_with_2_and_says_what_is_right() {
             &["scorecard", "--window", "2017", "--to", "http://127.0.0.1:1", "--data-dir", "x"],
             "cannot be used with",
         ),
+        (&["series", "--window", "2017", "--by", "decade"], "fiscal-quarter"),
         (&["serve", "--drain-grace", "soon"], "must be a time such as"),
         (&["scorecard", "--window", "2017", "--tenant", "a\nb"], "--tenant takes visible ASCII"),
         (&["import", "--preset", "excel", "x.csv"], "maven, csv"),
@@ -213,6 +218,24 @@ fn tour(to: &[&str]) {
     let scorecards = message("ListScorecardsResponse", &json);
     let scorecards = scorecards.get_field_by_name("scorecards").expect("it has them").into_owned();
     assert_eq!(scorecards.as_list().map(<[_]>::len), Some(2));
+
+    let weeks =
+        ["series", "--window", "2024-03", "--as-of", "2024-03-31", "--by", "week", "--kpi", "deal-count"];
+    let table = stdout(&run(&weeks), 0);
+    assert!(table.starts_with("The company, 2024-03-01 to 2024-03-31, as of 2024-03-31\n"), "{table}");
+    let weeks_worth = table.lines().skip(4).map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+    let expected = [
+        "2024-03-01 to 2024-03-03 0 0.00",
+        "2024-03-04 to 2024-03-10 1 200.00 ████████████████████",
+        "2024-03-11 to 2024-03-17 1 400.00 ████████████████████",
+        "2024-03-18 to 2024-03-24 0 0.00",
+        "2024-03-25 to 2024-03-31 0 0.00",
+    ];
+    assert_eq!(weeks_worth.collect::<Vec<_>>(), expected);
+    let json = stdout(&run(&[&weeks[..], &["--json"]].concat()), 0);
+    let points = message("GetSeriesResponse", &json);
+    let points = points.get_field_by_name("points").expect("it has them").into_owned();
+    assert_eq!(points.as_list().map(<[_]>::len), Some(5));
 
     let nobody = run(&[&march[..], &["--unit", "nowhere"]].concat());
     assert_eq!(stdout(&nobody, 1), "");

@@ -20,9 +20,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use channel_kpi::proto::FILE_DESCRIPTOR_SET;
 use channel_kpi::proto::channelkpi::v1::record_key::Key;
 use channel_kpi::proto::channelkpi::v1::{
-    ConfigureTenantRequest, CreateTenantRequest, DeleteTenantRequest, GetPipelineRequest, GetRecordRequest,
-    GetScorecardRequest, GetTenantRequest, ListRecordsRequest, ListScorecardsRequest, RecordKey, RecordKind,
-    Subject, SubjectKind, WriteMode, WriteRecordsRequest,
+    Bucket, ConfigureTenantRequest, CreateTenantRequest, DeleteTenantRequest, GetPipelineRequest,
+    GetRecordRequest, GetScorecardRequest, GetSeriesRequest, GetTenantRequest, ListRecordsRequest,
+    ListScorecardsRequest, RecordKey, RecordKind, Subject, SubjectKind, WriteMode, WriteRecordsRequest,
 };
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, Kind, MapKey, MessageDescriptor, Value};
@@ -175,6 +175,11 @@ fn good_request(path: &str) -> Vec<u8> {
         "GetPipeline" => {
             let subject = Some(partner("A"));
             GetPipelineRequest { subject, ..GetPipelineRequest::default() }.encode_to_vec()
+        }
+        "GetSeries" => {
+            let GetScorecardRequest { subject, window, as_of, .. } = march(partner("A"));
+            let bucket = Bucket::Week.into();
+            GetSeriesRequest { subject, window, as_of, bucket, ..GetSeriesRequest::default() }.encode_to_vec()
         }
         "CreateTenant" => {
             CreateTenantRequest { tenant_id: tenant_id(), settings: Some(settings()) }.encode_to_vec()
