@@ -27,7 +27,7 @@ fn help_teaches_by_example() {
         ),
         (
             &["series", "--help"],
-            &["Examples:", "--by quarter", "fiscal-quarter", "close-rate", "last-90-days"],
+            &["Examples:", "--by quarter", "fiscal-quarter", "close-rate", "fiscal-year"],
         ),
         (
             &["serve", "--help"],

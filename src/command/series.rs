@@ -61,8 +61,8 @@ Examples:
   Whether a distributor with all the partners below it sells bigger deals, quarter by quarter:
     channel-kpi series --partner P-17 --with-sub-partners --by quarter --window 2015-01-01..2018-01-01
 
-  The close rate of each week of the last 90 days, all weeks judged at the same age:
-    channel-kpi series --kpi close-rate,deal-success --by week --window last-90-days
+  What became of the prospects of each month of 2017 within 90 days of its end: all are judged at the same age
+    channel-kpi series --kpi close-rate --window 2017 --as-of 2018-03-31
 
   Every day of the month so far, for another program:
     channel-kpi series --by day --window month-to-date --json";
@@ -128,7 +128,7 @@ impl SeriesCommand {
         let text = if self.json {
             json::render("GetSeriesResponse", &answer)
         } else {
-            board(&answer, self.by, self.kpi.first().copied())
+            board(&answer, self.by, &self.kpi)
         };
         print(&text)?;
         Ok(Ending::Done)
@@ -156,8 +156,8 @@ fn is_to_date(point: &SeriesPoint) -> bool {
     end.zip(as_of).is_some_and(|(end, as_of)| end.pred_opt() > Some(as_of))
 }
 
-/// A line for each bucket. `first` is the KPI that has bars; without one, the first that was answered.
-fn board(answer: &GetSeriesResponse, by: By, first: Option<Kpi>) -> String {
+/// A line for each bucket. The first KPI that was asked for has bars; where all were, the first that is shown.
+fn board(answer: &GetSeriesResponse, by: By, asked: &[Kpi]) -> String {
     let definition = answer.definition.clone().unwrap_or_default();
     let heading = heading(&told_subject(answer.subject.as_ref(), &answer.name), &definition);
     if answer.points.is_empty() {
@@ -165,7 +165,12 @@ fn board(answer: &GetSeriesResponse, by: By, first: Option<Kpi>) -> String {
     }
     let points: Vec<(&SeriesPoint, Scorecard)> =
         answer.points.iter().map(|point| (point, point.scorecard.clone().unwrap_or_default())).collect();
-    let is_shown = |columns: &&Columns| points.iter().any(|(_, card)| (columns.cells)(card).is_some());
+    // The company has no peers: its value score is told only where it is asked for by name.
+    let is_company = answer.subject.as_ref().is_none_or(|subject| subject.subject.is_none());
+    let is_idle = |columns: &Columns| is_company && columns.kpi == Kpi::ValueScore && asked.is_empty();
+    let is_shown = |columns: &&Columns| {
+        !is_idle(columns) && points.iter().any(|(_, card)| (columns.cells)(card).is_some())
+    };
     let shown: Vec<&Columns> = COLUMNS.iter().filter(is_shown).collect();
     let cells = |card: &Scorecard| -> Vec<String> {
         let cells = |columns: &&Columns| {
@@ -179,7 +184,7 @@ fn board(answer: &GetSeriesResponse, by: By, first: Option<Kpi>) -> String {
     let filled: Vec<usize> =
         (0..header.len()).filter(|&column| rows.iter().any(|row| !row[column].is_empty())).collect();
 
-    let barred = first.or(shown.first().map(|columns| columns.kpi));
+    let barred = asked.first().copied().or(shown.first().map(|columns| columns.kpi));
     let bars = barred.map(|kpi| bars(&points, kpi)).unwrap_or_default();
     let titles = filled.iter().map(|&column| header[column]);
     let mut table_header = vec![by.header()];
@@ -290,7 +295,7 @@ mod tests {
             ),
             point(dates(date(2024, 3, 1), date(2024, 4, 1)), true, 3, ratio(1, 4)),
         ]);
-        let text = board(&told, By::Month, None);
+        let text = board(&told, By::Month, &[]);
         let expected = [
             "The company, 2024-01-01 to 2024-03-31, to date, as of 2024-03-15",
             "amounts in USD; dates in Asia/Dhaka",
@@ -301,7 +306,7 @@ mod tests {
             "2024-03-01 to 2024-03-31, to date    3    300.00      25.00 %  █████",
         ];
         assert_eq!(text.lines().collect::<Vec<_>>(), expected);
-        let rates = board(&told, By::Month, Some(Kpi::CloseRate));
+        let rates = board(&told, By::Month, &[Kpi::CloseRate]);
         let ends: Vec<&str> = rates.lines().skip(3).map(|line| line.rsplit("  ").next().unwrap()).collect();
         assert_eq!(ends, ["Close rate", "████████████████████", "no prospect", "██████████"]);
     }
@@ -318,7 +323,7 @@ mod tests {
 
     #[test]
     fn a_series_of_days_to_come_says_so() {
-        assert!(board(&answer(vec![]), By::Day, None).ends_with("No day of these has come yet."));
+        assert!(board(&answer(vec![]), By::Day, &[]).ends_with("No day of these has come yet."));
     }
 
     #[test]
