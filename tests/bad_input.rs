@@ -25,11 +25,11 @@ use channel_kpi::proto::channelkpi::v1::record_key::Key;
 use channel_kpi::proto::channelkpi::v1::subject::Subject as Of;
 use channel_kpi::proto::channelkpi::v1::window::Window as Asked;
 use channel_kpi::proto::channelkpi::v1::{
-    Comparison, ConfigureTenantRequest, Consistency, CreateTenantRequest, DateRange, Deal, DealStatus,
-    DeleteTenantRequest, Employee, ErrorReason, Exchange, ExchangePolicy, ExchangeRate, ExchangeRateKey,
-    FigureKind, Filter, GetDataQualityRequest, GetMarketingPerformanceRequest, GetPipelineRequest,
-    GetRecordRequest, GetScorecardRequest, GetTenantRequest, Kpi, Lead, LeadOutcome,
-    ListContributingRecordsRequest, ListRecordsRequest, ListScorecardsRequest, MarketingChannel,
+    Bucket, Comparison, ConfigureTenantRequest, Consistency, CreateTenantRequest, DateRange, Deal,
+    DealStatus, DeleteTenantRequest, Employee, ErrorReason, Exchange, ExchangePolicy, ExchangeRate,
+    ExchangeRateKey, FigureKind, Filter, GetDataQualityRequest, GetMarketingPerformanceRequest,
+    GetPipelineRequest, GetRecordRequest, GetScorecardRequest, GetSeriesRequest, GetTenantRequest, Kpi, Lead,
+    LeadOutcome, ListContributingRecordsRequest, ListRecordsRequest, ListScorecardsRequest, MarketingChannel,
     MarketingSpend, MonthWeight, OrgUnit, Partner, PartnerCredit, PartnerSubject, Premises, Record,
     RecordKey, RecordKind, StageProbability, Strategy, Subject, SubjectKind, Target, TenantSettings, Terms,
     Thresholds, Window, WriteMode, WriteRecordsRequest, target,
@@ -189,6 +189,7 @@ async fn every_wrong_request_is_refused_precisely() {
     marketing(&mut refusals, &caller).await;
     contributing(&mut refusals, &caller).await;
     quality(&mut refusals, &caller).await;
+    series(&mut refusals, &caller).await;
     tenants(&mut refusals, &caller).await;
     assert_eq!(state(&mut caller).await, before);
     tokens(&mut refusals, &sidecar, &mut caller).await;
@@ -828,6 +829,48 @@ async fn quality(refusals: &mut Refusals, caller: &Caller) {
         ("fast: false",     half_consistent,                  "INVALID_FIELD consistency.minimize_latency"),
         ("all at once",     all_wrong,                        "INVALID_FIELD subject.partner.partner_id window as_of"),
         ("no such partner", of(partner("no-one")),            "SUBJECT_NOT_FOUND id=no-one kind=partner"),
+    ], call).await;
+}
+
+async fn series(refusals: &mut Refusals, caller: &Caller) {
+    let call = async |request| caller.clone().kpis.get_series(request).await.map(drop);
+    let GetScorecardRequest { subject, window, as_of, .. } = march(partner("A"));
+    let by_day = GetSeriesRequest {
+        subject,
+        window,
+        as_of,
+        bucket: Bucket::Day.into(),
+        ..GetSeriesRequest::default()
+    };
+    for (what, window, fields) in windows() {
+        let request = GetSeriesRequest { window, ..by_day.clone() };
+        refusals.table(vec![(what, request, &format!("INVALID_FIELD {fields}"))], call).await;
+    }
+    let bucket = |bucket| GetSeriesRequest { bucket, ..by_day.clone() };
+    let kpis = |kpis: &[i32]| GetSeriesRequest { kpis: kpis.to_vec(), ..by_day.clone() };
+    let of = |partner_id| GetSeriesRequest { subject: Some(partner(partner_id)), ..by_day.clone() };
+    let years = GetSeriesRequest { window: Some(dates("2021-07-05", "2025-01-01")), ..by_day.clone() };
+    let no_day = GetSeriesRequest { as_of: Some(Date::default()), ..by_day.clone() };
+    let half_consistent = demand(Requirement::FullyConsistent(false));
+    let half_consistent = GetSeriesRequest { consistency: half_consistent, ..by_day.clone() };
+    let exchange = Some(Exchange { policy: 4, fixed_on: None });
+    let premises = Some(Premises { exchange, ..Premises::default() });
+    let dear = GetSeriesRequest { premises, ..by_day.clone() };
+    let all_wrong =
+        GetSeriesRequest { window: None, bucket: 0, as_of: Some(Date::default()), kpis: vec![0], ..of("") };
+    #[rustfmt::skip]
+    refusals.table(vec![
+        ("no bucket",           bucket(0),               "INVALID_FIELD bucket"),
+        ("an unknown bucket",   bucket(8),               "INVALID_FIELD bucket"),
+        ("KPI 0",               kpis(&[0]),              "INVALID_FIELD kpis[0]"),
+        ("a KPI twice",         kpis(&[1, 2, 1]),        "INVALID_FIELD kpis[2]"),
+        ("a day of nothing",    no_day,                  "INVALID_FIELD as_of"),
+        ("an unknown exchange", dear,                    "INVALID_FIELD premises.exchange.policy"),
+        ("full: false",         half_consistent,         "INVALID_FIELD consistency.fully_consistent"),
+        ("all at once",         all_wrong,
+            "INVALID_FIELD subject.partner.partner_id window bucket as_of kpis[0]"),
+        ("1,001 days",          years,                   "TOO_MANY_ITEMS allowed=1000 given=1001 bucket"),
+        ("no such partner",     of("no-one"),            "SUBJECT_NOT_FOUND id=no-one kind=partner"),
     ], call).await;
 }
 

@@ -35,6 +35,10 @@ fn help_teaches_by_example() {
         ),
         (&["quality", "--help"], &["Examples:", "--window last-90-days --ids", "2017-Q3"]),
         (
+            &["series", "--help"],
+            &["Examples:", "--by quarter", "fiscal-quarter", "close-rate", "fiscal-year"],
+        ),
+        (
             &["serve", "--help"],
             &["Examples:", "--listen unix:/run/channel-kpi.sock", "SIGTERM", "--drain-grace"],
         ),
@@ -73,6 +77,7 @@ fn wrong_usage_ends_with_2_and_says_what_is_right() {
         (&["records", "--figure", "won"], "--figure won needs a --window"),
         (&["records", "--figure", "open", "--window", "2017"], "leave --window out"),
         (&["quality"], "--window"),
+        (&["series", "--window", "2017", "--by", "decade"], "fiscal-quarter"),
         (&["serve", "--drain-grace", "soon"], "must be a time such as"),
         (&["scorecard", "--window", "2017", "--tenant", "a\nb"], "--tenant takes visible ASCII"),
         (&["import", "--preset", "excel", "x.csv"], "maven, olist, salesforce, hubspot, odoo, csv"),
@@ -245,6 +250,23 @@ fn tour(to: &[&str]) {
         assert!(told.contains(line), "{line:?} isn't in\n{told}");
     }
     message("GetDataQualityResponse", &stdout(&run(&[&quality[..], &["--json"]].concat()), 0));
+    let weeks =
+        ["series", "--window", "2024-03", "--as-of", "2024-03-31", "--by", "week", "--kpi", "deal-count"];
+    let table = stdout(&run(&weeks), 0);
+    assert!(table.starts_with("The company, 2024-03-01 to 2024-03-31, as of 2024-03-31\n"), "{table}");
+    let weeks_worth = table.lines().skip(4).map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+    let expected = [
+        "2024-03-01 to 2024-03-03 0 0.00",
+        "2024-03-04 to 2024-03-10 1 200.00 ████████████████████",
+        "2024-03-11 to 2024-03-17 1 400.00 ████████████████████",
+        "2024-03-18 to 2024-03-24 0 0.00",
+        "2024-03-25 to 2024-03-31 0 0.00",
+    ];
+    assert_eq!(weeks_worth.collect::<Vec<_>>(), expected);
+    let json = stdout(&run(&[&weeks[..], &["--json"]].concat()), 0);
+    let points = message("GetSeriesResponse", &json);
+    let points = points.get_field_by_name("points").expect("it has them").into_owned();
+    assert_eq!(points.as_list().map(<[_]>::len), Some(5));
 
     let nobody = run(&[&march[..], &["--unit", "nowhere"]].concat());
     assert_eq!(stdout(&nobody, 1), "");

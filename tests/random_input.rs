@@ -20,10 +20,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use channel_kpi::proto::FILE_DESCRIPTOR_SET;
 use channel_kpi::proto::channelkpi::v1::record_key::Key;
 use channel_kpi::proto::channelkpi::v1::{
-    ConfigureTenantRequest, CreateTenantRequest, DeleteTenantRequest, FigureKind, GetDataQualityRequest,
-    GetMarketingPerformanceRequest, GetPipelineRequest, GetRecordRequest, GetScorecardRequest,
-    GetTenantRequest, ListContributingRecordsRequest, ListRecordsRequest, ListScorecardsRequest, RecordKey,
-    RecordKind, Subject, SubjectKind, Terms, WriteMode, WriteRecordsRequest,
+    Bucket, ConfigureTenantRequest, CreateTenantRequest, DeleteTenantRequest, FigureKind,
+    GetDataQualityRequest, GetMarketingPerformanceRequest, GetPipelineRequest, GetRecordRequest,
+    GetScorecardRequest, GetSeriesRequest, GetTenantRequest, ListContributingRecordsRequest,
+    ListRecordsRequest, ListScorecardsRequest, RecordKey, RecordKind, Subject, SubjectKind, Terms, WriteMode,
+    WriteRecordsRequest,
 };
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, Kind, MapKey, MessageDescriptor, Value};
@@ -51,7 +52,7 @@ async fn whatever_comes_is_answered_or_refused() {
 
     let methods = methods();
     let paths: Vec<&str> = methods.iter().map(|(path, _)| path.as_ref()).collect();
-    assert_eq!(paths.len(), 13, "{paths:?}");
+    assert_eq!(paths.len(), 14, "{paths:?}");
     let mut dice = Dice(20_240_331);
     for (path, input) in &methods {
         let channel = sidecar.connect().await;
@@ -192,6 +193,11 @@ fn good_request(path: &str) -> Vec<u8> {
         "GetDataQuality" => {
             let GetScorecardRequest { window, as_of, .. } = march(Subject::default());
             GetDataQualityRequest { window, as_of, include_ids: true, ..Default::default() }.encode_to_vec()
+        }
+        "GetSeries" => {
+            let GetScorecardRequest { subject, window, as_of, .. } = march(partner("A"));
+            let bucket = Bucket::Week.into();
+            GetSeriesRequest { subject, window, as_of, bucket, ..GetSeriesRequest::default() }.encode_to_vec()
         }
         "CreateTenant" => {
             CreateTenantRequest { tenant_id: tenant_id(), settings: Some(settings()) }.encode_to_vec()

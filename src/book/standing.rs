@@ -27,12 +27,26 @@ impl Book {
     /// What a scope's KPIs in a window are told from. The cohort is a pass over the prospects: it is told
     /// where it is asked for.
     pub fn standing(&self, scope: &Scope, window: &Window, rates: RatesOn, with_cohort: bool) -> Stood {
+        let open_before_count = self.pages.open_count_before(scope, window.counted().from);
+        self.standing_after(open_before_count, scope, window, rates, with_cohort)
+    }
+
+    /// The same where it is known how many deals were open before the window: a series needn't count them anew
+    /// for each of its buckets.
+    pub fn standing_after(
+        &self,
+        open_before_count: i64,
+        scope: &Scope,
+        window: &Window,
+        rates: RatesOn,
+        with_cohort: bool,
+    ) -> Stood {
         let dates = window.counted();
         let fold = self.fold(scope, dates, rates);
         let standing = Standing {
             measures: fold.measures,
             dates,
-            open_before_count: self.pages.open_count_before(scope, dates.from),
+            open_before_count,
             cohort: if with_cohort { self.cohort(scope, dates, window.as_of) } else { Cohort::default() },
         };
         Stood { standing, oldest_rate_on: fold.oldest_rate_on }

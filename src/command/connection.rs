@@ -208,8 +208,9 @@ mod tests {
     use channel_kpi::proto::channelkpi::v1::{
         BatchGetScorecardsRequest, BatchGetScorecardsResponse, GetDataQualityRequest, GetDataQualityResponse,
         GetMarketingPerformanceRequest, GetMarketingPerformanceResponse, GetPipelineRequest,
-        GetPipelineResponse, GetScorecardRequest, GetScorecardResponse, ListContributingRecordsRequest,
-        ListContributingRecordsResponse, ListScorecardsRequest, ListScorecardsResponse,
+        GetPipelineResponse, GetScorecardRequest, GetScorecardResponse, GetSeriesRequest, GetSeriesResponse,
+        ListContributingRecordsRequest, ListContributingRecordsResponse, ListScorecardsRequest,
+        ListScorecardsResponse,
     };
     use tonic_types::ErrorDetails;
 
@@ -270,6 +271,13 @@ mod tests {
             _: tonic::Request<GetMarketingPerformanceRequest>,
         ) -> Result<tonic::Response<GetMarketingPerformanceResponse>, Status> {
             Err(Status::unimplemented("the test asks for no marketing"))
+        }
+
+        async fn get_series(
+            &self,
+            _: tonic::Request<GetSeriesRequest>,
+        ) -> Result<tonic::Response<GetSeriesResponse>, Status> {
+            Err(Status::unimplemented("the test asks for no series"))
         }
 
         async fn list_contributing_records(

@@ -18,6 +18,7 @@ mod premises;
 mod quality;
 mod records;
 mod scorecard;
+mod series;
 mod serve;
 mod subject;
 mod targets;
@@ -70,6 +71,8 @@ enum Command {
     Import(import::ImportCommand),
     /// Show KPIs: of the company, a partner, an employee or a unit, or of all of a kind.
     Scorecard(scorecard::ScorecardCommand),
+    /// Show KPIs as a series of days, weeks, months, quarters or years.
+    Series(series::SeriesCommand),
     /// Show the open deals, how long they are protected, and what changed.
     Pipeline(pipeline::PipelineCommand),
     /// Show what came by each marketing channel, what it cost, and whether it pays.
@@ -101,6 +104,7 @@ pub fn run(line: CommandLine) -> ExitCode {
             Command::Serve(command) => command.run().await,
             Command::Import(command) => command.run().await,
             Command::Scorecard(command) => command.run().await,
+            Command::Series(command) => command.run().await,
             Command::Pipeline(command) => command.run().await,
             Command::Channels(command) => command.run().await,
             Command::Records(command) => command.run().await,

@@ -17,7 +17,7 @@ use super::premises::PremisesArgs;
 use super::subject::SubjectArgs;
 use super::{Ending, json, print, window};
 
-pub use board::board;
+pub use board::{COLUMNS, Columns, board};
 pub use card::card;
 
 /// Show KPIs: of the company, a partner, an employee or a unit, or of all of a kind.
@@ -105,14 +105,14 @@ fn kpis() -> impl Iterator<Item = (String, Kpi)> {
     })
 }
 
-fn parse_kpi(text: &str) -> Result<Kpi, String> {
+pub fn parse_kpi(text: &str) -> Result<Kpi, String> {
     kpis()
         .find(|(name, _)| name == text)
         .map(|(_, kpi)| kpi)
         .ok_or_else(|| format!("the KPIs are {}", kpi_names()))
 }
 
-fn kpi_names() -> String {
+pub fn kpi_names() -> String {
     kpis().map(|(name, _)| name).collect::<Vec<_>>().join(", ")
 }
 

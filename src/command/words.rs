@@ -59,7 +59,7 @@ pub fn day(date: &Option<Date>) -> String {
     date.as_ref().and_then(calendar_date).map_or_else(String::new, |date| date.to_string())
 }
 
-fn calendar_date(date: &Date) -> Option<NaiveDate> {
+pub fn calendar_date(date: &Date) -> Option<NaiveDate> {
     NaiveDate::from_ymd_opt(date.year, date.month.try_into().ok()?, date.day.try_into().ok()?)
 }
 

@@ -9,5 +9,6 @@ pub mod filter;
 pub mod ids;
 pub mod premises;
 pub mod record;
+pub mod series;
 pub mod subject;
 pub mod window;

@@ -18,6 +18,7 @@ pub enum WindowSpec {
 /// The length of a calendar period. Fiscal periods are those of the tenant's fiscal year.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PeriodUnit {
+    Day,
     Week,
     Month,
     Quarter,
@@ -104,8 +105,15 @@ impl WindowSpec {
 // === impl PeriodUnit ===
 
 impl PeriodUnit {
+    /// The period that contains `date`.
+    pub fn period_of(self, date: Date, starts: &PeriodStarts) -> DateRange {
+        let from = self.start_of(date, starts);
+        DateRange { from, to: self.shape().moved(from, 1) }
+    }
+
     fn shape(self) -> Shape {
         match self {
+            Self::Day => Shape::Days,
             Self::Week => Shape::Week,
             Self::Month => Shape::Months(1),
             Self::Quarter | Self::FiscalQuarter => Shape::Months(3),
@@ -115,11 +123,12 @@ impl PeriodUnit {
 
     fn start_of(self, date: Date, starts: &PeriodStarts) -> Date {
         let first_month = match self {
+            Self::Day => return date,
             Self::Week => return week_of(date, starts.week_start),
             Self::Month | Self::Quarter | Self::Year => 1,
             Self::FiscalQuarter | Self::FiscalYear => i32::from(starts.fiscal_year_start_month),
         };
-        let Shape::Months(length) = self.shape() else { unreachable!("weeks have returned") };
+        let Shape::Months(length) = self.shape() else { unreachable!("days and weeks have returned") };
         let (_, month, _) = date.ymd();
         let into = (month as i32 - first_month).rem_euclid(length);
         date.month().first_day().plus_months(-into)
@@ -215,6 +224,17 @@ impl Window {
                 self.at_equal_age(DateRange { from: back(counted.from), to }, shape)
             }
         }
+    }
+
+    /// The part of this window that lies in a calendar period: whole, or cut at an edge of this window. At equal
+    /// age: its `as_of` lies as many days before this one's as its end before the end of what has come.
+    pub(super) fn part(&self, unit: PeriodUnit, period: DateRange) -> Window {
+        let from = period.from.max(self.dates.from);
+        let dates = DateRange { from, to: period.to.min(self.dates.to) };
+        let end = self.counted().to;
+        let as_of = self.as_of.plus_days(-end.days_since(dates.to.min(end)));
+        let shape = if dates == period { unit.shape() } else { shape_of(dates) };
+        Window { dates, as_of, shape, to_date: false }
     }
 
     /// Whether it is a calendar period of which only the days up to `as_of` count.

@@ -35,6 +35,11 @@ impl Standing {
         self.open_before_count + self.measures.opened.count
     }
 
+    /// Deals that were open at the end of the last of the days.
+    pub fn open_after_count(&self) -> i64 {
+        self.open_before_count + self.measures.open_count()
+    }
+
     /// The days on which each deal was open, added up; one opened and ended on one day counts one.
     pub fn work_days(&self) -> i64 {
         self.measures.work_days(self.open_before_count, self.dates)

@@ -52,6 +52,21 @@ pub fn window(as_of: Date) -> Status {
     violations(Violations::one("window", reason))
 }
 
+/// A series with more buckets than one answer holds.
+pub fn too_many_buckets(given: usize, allowed: usize) -> Status {
+    let todo = "ask for longer buckets or a shorter window";
+    let violation =
+        FieldViolation::new("bucket", format!("gives {given} buckets, must give at most {allowed}"));
+    Failure::new(
+        ErrorReason::TooManyItems,
+        format!("the window has {given} buckets, at most {allowed} are answered: {todo}"),
+    )
+    .with("given", given)
+    .with("allowed", allowed)
+    .violations([violation])
+    .into()
+}
+
 /// A movement that would begin after its end.
 pub fn since(since: Date, as_of: Date) -> Status {
     let reason = format!("is {since}, must not be later than as_of, which is {as_of}");

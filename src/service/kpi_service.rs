@@ -6,6 +6,7 @@ mod marketing;
 mod pipeline;
 mod quality;
 mod scorecard;
+mod series;
 
 use tonic::{Request, Status};
 
@@ -67,6 +68,10 @@ impl<J: Journal> pb::kpi_service_server::KpiService for Rpc<J> {
         request: Request<pb::GetDataQualityRequest>,
     ) -> RpcResult<pb::GetDataQualityResponse> {
         quality::get(self, request).await
+    }
+
+    async fn get_series(&self, request: Request<pb::GetSeriesRequest>) -> RpcResult<pb::GetSeriesResponse> {
+        series::get(self, request).await
     }
 }
 

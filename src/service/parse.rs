@@ -17,6 +17,7 @@ mod premises;
 mod quality;
 mod question;
 mod record;
+mod series;
 mod tenant;
 mod value;
 
@@ -30,6 +31,7 @@ pub use question::{
     get_record, get_scorecard, list_records, list_scorecards,
 };
 pub use record::{Accepted, RECORDS_MAX, Refusal, WriteMode, record, write_records};
+pub use series::{SeriesQuestion, get_series};
 pub use tenant::{
     TenantIdError, configure_tenant, create_tenant, delete_tenant, get_tenant, settings, tenant_id,
 };

@@ -10,5 +10,6 @@ pub mod premises;
 pub mod quality;
 pub mod record;
 pub mod scorecard;
+pub mod series;
 pub mod target;
 pub mod value;

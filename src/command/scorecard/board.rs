@@ -1,6 +1,6 @@
 //! All subjects of a kind, or all values of a dimension, a line each.
 
-use channel_kpi::proto::channelkpi::v1::{ListScorecardsResponse, Scorecard};
+use channel_kpi::proto::channelkpi::v1::{Kpi, ListScorecardsResponse, Scorecard};
 
 use crate::command::number;
 use crate::command::words::{
@@ -9,14 +9,16 @@ use crate::command::words::{
 };
 
 /// Some columns of the board: shown where any card has the KPI.
-struct Columns {
-    header: &'static [&'static str],
+pub struct Columns {
+    pub kpi: Kpi,
+    pub header: &'static [&'static str],
     /// The cells of a card. None: it wasn't asked for the KPI.
-    cells: fn(&Scorecard) -> Option<Vec<String>>,
+    pub cells: fn(&Scorecard) -> Option<Vec<String>>,
 }
 
-const COLUMNS: &[Columns] = &[
+pub const COLUMNS: &[Columns] = &[
     Columns {
+        kpi: Kpi::AverageDealSize,
         header: &["Average size", "Change"],
         cells: |card| {
             let kpi = card.average_deal_size.as_ref()?;
@@ -24,6 +26,7 @@ const COLUMNS: &[Columns] = &[
         },
     },
     Columns {
+        kpi: Kpi::DealCount,
         header: &["Won", "Change", "Worth"],
         cells: |card| {
             let kpi = card.deal_count.as_ref()?;
@@ -32,6 +35,7 @@ const COLUMNS: &[Columns] = &[
         },
     },
     Columns {
+        kpi: Kpi::OpportunityPipeline,
         header: &["Open", "Pipeline"],
         cells: |card| {
             let kpi = card.opportunity_pipeline.as_ref()?;
@@ -40,6 +44,7 @@ const COLUMNS: &[Columns] = &[
         },
     },
     Columns {
+        kpi: Kpi::CloseRate,
         header: &["Close rate", "Change"],
         cells: |card| {
             let kpi = card.close_rate.as_ref()?;
@@ -47,6 +52,7 @@ const COLUMNS: &[Columns] = &[
         },
     },
     Columns {
+        kpi: Kpi::DealVelocity,
         header: &["Velocity", "Change"],
         cells: |card| {
             let kpi = card.deal_velocity.as_ref()?;
@@ -54,6 +60,7 @@ const COLUMNS: &[Columns] = &[
         },
     },
     Columns {
+        kpi: Kpi::ValueScore,
         header: &["Score", "Rank"],
         cells: |card| {
             let kpi = card.value_score.as_ref()?;
@@ -62,6 +69,7 @@ const COLUMNS: &[Columns] = &[
         },
     },
     Columns {
+        kpi: Kpi::DealSuccess,
         header: &["Success", "Change", "Ended"],
         cells: |card| {
             let kpi = card.deal_success.as_ref()?;

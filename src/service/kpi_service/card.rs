@@ -36,9 +36,20 @@ pub struct Cards<'a> {
     before: Option<Window>,
     /// Of the question's window, and so of all that it is compared with.
     rates: RatesOn,
+    place: Place,
     boards: Option<Boards>,
     /// Rates of regions that were told already.
     regions: RefCell<HashMap<Term, Figure>>,
+}
+
+/// Where the window stands.
+#[derive(Clone, Copy)]
+enum Place {
+    Alone,
+    /// A bucket of a series: with the number of deals open before it, where the bucket before told it.
+    Series {
+        open_before_count: Option<i64>,
+    },
 }
 
 /// The peers of a kind of subject.
@@ -60,9 +71,7 @@ impl<'a> Cards<'a> {
         asked: &'a CardQuestion,
         as_of: Option<Date>,
     ) -> Result<Self, Status> {
-        let as_of = as_of_or_today(as_of, settings);
-        let now =
-            asked.window.resolve(as_of, &settings.period_starts()).ok_or_else(|| failure::window(as_of))?;
+        let now = Self::window(settings, asked, as_of)?;
         Ok(Self {
             book,
             settings,
@@ -70,9 +79,38 @@ impl<'a> Cards<'a> {
             now,
             before: now.compared(asked.comparison),
             rates: asked.premises.exchange.rates_in(&now),
+            place: Place::Alone,
             boards: None,
             regions: RefCell::default(),
         })
+    }
+
+    /// For one bucket of a series, at the rates of the whole question. Nothing is compared.
+    pub fn of_bucket(
+        book: &'a Book,
+        settings: &'a Settings,
+        asked: &'a CardQuestion,
+        bucket: Window,
+        rates: RatesOn,
+        open_before_count: Option<i64>,
+    ) -> Self {
+        Self {
+            book,
+            settings,
+            asked,
+            now: bucket,
+            before: None,
+            rates,
+            place: Place::Series { open_before_count },
+            boards: None,
+            regions: RefCell::default(),
+        }
+    }
+
+    /// The question's window as dates.
+    pub fn window(settings: &Settings, asked: &CardQuestion, as_of: Option<Date>) -> Result<Window, Status> {
+        let as_of = as_of_or_today(as_of, settings);
+        asked.window.resolve(as_of, &settings.period_starts()).ok_or_else(|| failure::window(as_of))
     }
 
     /// For cards of one subject.
@@ -188,11 +226,21 @@ impl<'a> Cards<'a> {
 
     fn stand(&self, scope: &Scope, window: &Window) -> (Stand<'_>, Option<Date>) {
         let with_cohort = self.asks_for(Kpi::CloseRate);
-        let Stood { standing, oldest_rate_on } = self.book.standing(scope, window, self.rates, with_cohort);
+        let Stood { standing, oldest_rate_on } = match self.place {
+            Place::Series { open_before_count: Some(open_before_count) } => {
+                self.book.standing_after(open_before_count, scope, window, self.rates, with_cohort)
+            }
+            _ => self.book.standing(scope, window, self.rates, with_cohort),
+        };
         let (open, open_rate_on) = if self.asks_for(Kpi::OpportunityPipeline) {
-            let stock_day = self.asked.premises.exchange.rates_of_stock(window.as_of);
+            let open_on = match self.place {
+                Place::Alone => window.as_of,
+                // A line of open amounts has the stock at the end of each bucket, not at its age.
+                Place::Series { .. } => window.counted().to.plus_days(-1),
+            };
+            let stock_day = self.asked.premises.exchange.rates_of_stock(open_on);
             let rates_on = self.rates.day().unwrap_or(stock_day);
-            let found = self.book.pipeline(scope, &[], window.as_of, rates_on, 0);
+            let found = self.book.pipeline(scope, &[], open_on, rates_on, 0);
             (found.found.open, found.oldest_rate_on)
         } else {
             (Worth::default(), None)

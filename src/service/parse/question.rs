@@ -458,7 +458,7 @@ fn dimension(at: Path<'_>, grouping: &pb::Grouping) -> Option<Dimension> {
     Some(dimension)
 }
 
-fn asked_kpis(at: Path<'_>, sent: &[i32]) -> Option<Vec<Kpi>> {
+pub(super) fn asked_kpis(at: Path<'_>, sent: &[i32]) -> Option<Vec<Kpi>> {
     if sent.is_empty() {
         return Some(Kpi::ALL.to_vec());
     }
