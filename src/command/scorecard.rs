@@ -56,6 +56,10 @@ pub struct ScorecardCommand {
     #[arg(long)]
     full: bool,
 
+    /// With the ids of the records behind each KPI.
+    #[arg(long)]
+    evidence: bool,
+
     /// With --by or --group-by: only the first so many, in order of their ids.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
@@ -153,7 +157,12 @@ impl ScorecardCommand {
     }
 
     fn view(&self) -> i32 {
-        if self.full { View::Full.into() } else { View::Basic.into() }
+        let view = match (self.evidence, self.full) {
+            (true, _) => View::WithEvidence,
+            (false, true) => View::Full,
+            (false, false) => View::Basic,
+        };
+        view.into()
     }
 
     fn kpis(&self) -> Vec<i32> {
@@ -246,6 +255,7 @@ mod tests {
             "average-deal-size",
             "deal-count",
             "opportunity-pipeline",
+            "marketing-channel",
             "close-rate",
             "deal-velocity",
             "value-score",

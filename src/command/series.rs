@@ -220,6 +220,7 @@ fn figure(card: &Scorecard, kpi: Kpi) -> Option<&Figure> {
         Kpi::AverageDealSize => card.average_deal_size.as_ref()?.figure.as_ref(),
         Kpi::DealCount => card.deal_count.as_ref()?.figure.as_ref(),
         Kpi::OpportunityPipeline => card.opportunity_pipeline.as_ref()?.figure.as_ref(),
+        Kpi::MarketingChannel => card.marketing_channel.as_ref()?.figure.as_ref(),
         Kpi::CloseRate => card.close_rate.as_ref()?.figure.as_ref(),
         Kpi::DealVelocity => card.deal_velocity.as_ref()?.figure.as_ref(),
         Kpi::ValueScore => card.value_score.as_ref()?.figure.as_ref(),

@@ -115,6 +115,11 @@ impl MarketingFold<'_> {
         self.sum(of_medium.map(|channel| channel.performance).chain(unattributed))
     }
 
+    /// What came by any channel.
+    pub fn attributed(&self) -> Performance {
+        self.sum(self.channels.values().map(|channel| channel.performance))
+    }
+
     pub fn total(&self) -> Performance {
         self.sum(self.channels.values().map(|channel| channel.performance).chain([self.unattributed]))
     }

@@ -22,6 +22,7 @@ pub enum Kpi {
     AverageDealSize,
     DealCount,
     OpportunityPipeline,
+    MarketingChannel,
     CloseRate,
     DealVelocity,
     ValueScore,
@@ -31,10 +32,11 @@ pub enum Kpi {
 // === impl Kpi ===
 
 impl Kpi {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::AverageDealSize,
         Self::DealCount,
         Self::OpportunityPipeline,
+        Self::MarketingChannel,
         Self::CloseRate,
         Self::DealVelocity,
         Self::ValueScore,

@@ -8,7 +8,9 @@ use super::measures::Tally;
 use super::position::{Position, Ranking};
 use super::standing::Standing;
 use super::value_score::{self, PeerTotal, value_score};
-use super::{average_deal_size, close_rate, deal_count, deal_success, deal_velocity, pipeline};
+use super::{
+    average_deal_size, close_rate, deal_count, deal_success, deal_velocity, marketing_channel, pipeline,
+};
 
 /// What a peer's KPIs are told from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +38,8 @@ impl Peer {
             Kpi::AverageDealSize => average_deal_size::average_deal_size(measures),
             Kpi::DealCount => deal_count::deal_count(measures),
             Kpi::OpportunityPipeline => Ok(Ratio::whole(Quantity::AmountE4(self.open.amount_e4))),
+            // What was spent for each is told one by one.
+            Kpi::MarketingChannel => Err(Absent::SpendNotTold),
             Kpi::CloseRate => close_rate::close_rate(&self.standing.cohort),
             Kpi::DealVelocity => deal_velocity::deal_velocity(&self.standing),
             Kpi::ValueScore => value_score(measures, Some(total)),
@@ -79,6 +83,7 @@ pub fn direction(kpi: Kpi) -> Direction {
         Kpi::AverageDealSize => average_deal_size::DIRECTION,
         Kpi::DealCount => deal_count::DIRECTION,
         Kpi::OpportunityPipeline => pipeline::DIRECTION,
+        Kpi::MarketingChannel => marketing_channel::DIRECTION_OF_RESULTS,
         Kpi::CloseRate => close_rate::DIRECTION,
         Kpi::DealVelocity => deal_velocity::DIRECTION,
         Kpi::ValueScore => value_score::DIRECTION,

@@ -44,6 +44,11 @@ pub const COLUMNS: &[Columns] = &[
         },
     },
     Columns {
+        kpi: Kpi::MarketingChannel,
+        header: &["ROI"],
+        cells: |card| Some(vec![rate_figure(card.marketing_channel.as_ref()?.figure.as_ref())]),
+    },
+    Columns {
         kpi: Kpi::CloseRate,
         header: &["Close rate", "Change"],
         cells: |card| {

@@ -2,7 +2,7 @@
 
 use channel_kpi::proto::channelkpi::v1::{
     AverageDealSize, CloseRate, ComparedFigure, DealCount, DealSuccess, DealVelocity, GetScorecardResponse,
-    OpportunityPipeline, Position, Scorecard, ValueScore,
+    MarketingReturn, OpportunityPipeline, Position, Scorecard, ValueScore,
 };
 use channel_kpi::proto::google::r#type::Money;
 
@@ -32,6 +32,14 @@ pub fn card(answer: &GetScorecardResponse) -> String {
     for row in &lines.rows {
         table.add_row(&row[..columns]);
     }
+    for evidence in &card.evidence {
+        let name = evidence.kpi().as_str_name().trim_start_matches("KPI_").to_lowercase().replace('_', " ");
+        let listed = [("deals", &evidence.deal_ids), ("leads", &evidence.lead_ids)].map(|(kind, ids)| {
+            if ids.is_empty() { String::new() } else { format!(" {kind} {}", ids.join(" ")) }
+        });
+        let count = number::count(evidence.record_count);
+        lines.remarks.push(format!("Behind {name}: {count} records{}.", listed.concat()));
+    }
     let whose = told_subject(card.subject.as_ref(), &card.name);
     let remarks = lines.remarks.join("\n");
     [heading(&whose, &definition), table.trim_fmt(), remarks].join("\n\n").trim_end().to_owned()
@@ -49,6 +57,9 @@ impl Lines {
         }
         if let Some(kpi) = &card.opportunity_pipeline {
             self.pipeline(kpi);
+        }
+        if let Some(kpi) = &card.marketing_channel {
+            self.marketing_channel(kpi);
         }
         if let Some(kpi) = &card.close_rate {
             self.close_rate(kpi);
@@ -128,6 +139,29 @@ impl Lines {
             format!("{} open deals; weighted {weighted}{unweighted}", number::count(open_count)),
         ]);
         self.position(kpi.position.as_ref(), |median| number::rounded(median, 2));
+    }
+
+    fn marketing_channel(&mut self, kpi: &MarketingReturn) {
+        let figure = |compared: &Option<ComparedFigure>| compared.as_ref().and_then(|c| c.figure.clone());
+        let (leads, won) = (figure(&kpi.lead_count), figure(&kpi.won_count));
+        let (worth, spend) = (figure(&kpi.won_amount), figure(&kpi.spend));
+        let spent = match ratio(spend.as_ref()) {
+            Some(_) => format!("; {} spent", money_figure(spend.as_ref())),
+            None => String::new(),
+        };
+        self.row([
+            "Marketing channel".into(),
+            rate_figure(kpi.figure.as_ref()),
+            rate_figure(kpi.comparison.as_ref()),
+            points_change(kpi.change.as_ref()),
+            trend(kpi.change.as_ref()),
+            format!(
+                "return: {} leads, {} won, worth {}{spent}",
+                count_figure(leads.as_ref()),
+                count_figure(won.as_ref()),
+                money_figure(worth.as_ref())
+            ),
+        ]);
     }
 
     fn close_rate(&mut self, kpi: &CloseRate) {

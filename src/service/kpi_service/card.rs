@@ -7,9 +7,11 @@ use std::collections::HashMap;
 use tonic::Status;
 
 use super::parse::{CardQuestion, View};
-use super::render::scorecard::{self, Card, More, Stand, ValueGround, Whose};
+use super::render::scorecard::{self, Card, Evidence, More, Stand, ValueGround, Whose};
 use super::{as_of_or_today, failure};
-use crate::book::{Board, Book, Scope, Stood, Told};
+use crate::book::{
+    Behind, Board, Book, Contribution, ContributorKind, FigureKind, MarketingQuestion, Scope, Stood, Told,
+};
 use crate::domain::calendar::Date;
 use crate::domain::filter::{Dimension, Filter, GroupValue};
 use crate::domain::ids::Term;
@@ -20,9 +22,13 @@ use crate::domain::window::{Comparison, Window};
 use crate::kpi::Kpi;
 use crate::kpi::close_rate::close_rate;
 use crate::kpi::figure::Figure;
+use crate::kpi::marketing_channel::Basis;
 use crate::kpi::measures::Measures;
 use crate::kpi::pipeline::Worth;
 use crate::proto::channelkpi::v1 as pb;
+
+/// The most records that are listed behind a figure.
+const EVIDENCE_MAX: usize = 1_000;
 
 /// The comparison windows before, of which the value score's own past is the mean.
 const PAST_WINDOWS: i32 = 4;
@@ -133,7 +139,7 @@ impl<'a> Cards<'a> {
         }
         let premises = &self.asked.premises;
         let peer_filter = premises.filter.without_kind(kind);
-        let full = self.asked.view == View::Full;
+        let full = self.asked.view >= View::Full;
         let told = Told {
             cohort: full && self.asks_for(Kpi::CloseRate),
             open: full && self.asks_for(Kpi::OpportunityPipeline),
@@ -160,7 +166,8 @@ impl<'a> Cards<'a> {
     pub fn subject(&self, subject: &Subject) -> Result<Card<'_>, Status> {
         let scope = self.scope(subject, &self.asked.premises.filter)?;
         let (survivor, name) = self.book.identify(subject);
-        let mut card = self.card(&scope, Whose::Subject(survivor.clone()), name);
+        let filter = &self.asked.premises.filter;
+        let mut card = self.card(&scope, subject, filter, Whose::Subject(survivor.clone()), name);
         if let Some(boards) = &self.boards {
             card.now.peer = self.book.peer(&boards.now, subject);
             let peers_before = boards.before.as_ref();
@@ -195,7 +202,8 @@ impl<'a> Cards<'a> {
         let Some(filter) = self.asked.premises.filter.narrowed(dimension, value) else { return Ok(None) };
         let scope = self.scope(subject, &filter)?;
         let name = self.book.name_of(dimension, value);
-        Ok(Some(self.card(&scope, Whose::Group(dimension.clone(), value.clone()), name)))
+        let whose = Whose::Group(dimension.clone(), value.clone());
+        Ok(Some(self.card(&scope, subject, &filter, whose, name)))
     }
 
     pub fn render(&self, card: &Card<'_>) -> pb::Scorecard {
@@ -207,10 +215,28 @@ impl<'a> Cards<'a> {
         scorecard::definition(&self.now, self.before.as_ref(), self.rates, premises, self.settings, oldest)
     }
 
-    fn card<'c>(&'c self, scope: &Scope, whose: Whose, name: Option<&'c str>) -> Card<'c> {
-        let (now, now_rate_on) = self.stand(scope, &self.now);
-        let (before, before_rate_on) = self.before.as_ref().map(|before| self.stand(scope, before)).unzip();
-        let more = (self.asked.view == View::Full).then(|| More {
+    fn card<'c>(
+        &'c self,
+        scope: &Scope,
+        subject: &Subject,
+        filter: &Filter,
+        whose: Whose,
+        name: Option<&'c str>,
+    ) -> Card<'c> {
+        let stand = |window: &Window| {
+            let (mut stand, mut oldest_rate_on) = self.stand(scope, window);
+            if self.asks_for(Kpi::MarketingChannel) {
+                let rates = self.rates;
+                let asked = MarketingQuestion { subject, filter, scope, basis: Basis::Period, rates };
+                let found = self.book.marketing(&asked, window);
+                stand.marketing = Some(found.found.attributed());
+                oldest_rate_on = oldest_rate_on.into_iter().chain(found.oldest_rate_on).min();
+            }
+            (stand, oldest_rate_on)
+        };
+        let (now, now_rate_on) = stand(&self.now);
+        let (before, before_rate_on) = self.before.as_ref().map(stand).unzip();
+        let more = (self.asked.view >= View::Full).then(|| More {
             won: self.book.won_deals(scope, self.now.counted(), self.rates),
             close_rate_year_before: self
                 .now
@@ -219,9 +245,17 @@ impl<'a> Cards<'a> {
             region: None,
         });
         let oldest_rate_on = [now_rate_on, before_rate_on.flatten()].into_iter().flatten().min();
-        let leads_are_counted = !self.asked.premises.filter.asks_for_deals_only()
-            && !matches!(whose, Whose::Group(Dimension::Product | Dimension::DealLabel(_), _));
-        Card { whose, name, now, before, more, value: None, leads_are_counted, oldest_rate_on }
+        Card {
+            whose,
+            name,
+            now,
+            before,
+            more,
+            value: None,
+            leads_are_counted: !filter.asks_for_deals_only(),
+            evidence: self.evidence(scope),
+            oldest_rate_on,
+        }
     }
 
     fn stand(&self, scope: &Scope, window: &Window) -> (Stand<'_>, Option<Date>) {
@@ -246,7 +280,41 @@ impl<'a> Cards<'a> {
             (Worth::default(), None)
         };
         let oldest = [oldest_rate_on, open_rate_on].into_iter().flatten().min();
-        (Stand { standing, open, peer: None }, oldest)
+        (Stand { standing, open, marketing: None, peer: None }, oldest)
+    }
+
+    /// The first records behind each KPI, in the view with evidence.
+    fn evidence(&self, scope: &Scope) -> Vec<Evidence> {
+        if self.asked.view < View::WithEvidence {
+            return Vec::new();
+        }
+        let page = |figure: FigureKind| {
+            let (dates, as_of) = (self.now.counted(), self.now.as_of);
+            let asked = Behind { figure, dates, as_of, rates: self.rates };
+            self.book.evidence_page(scope, asked, None, EVIDENCE_MAX)
+        };
+        let evidence = |&kpi: &Kpi| {
+            let figures: &[FigureKind] = match kpi {
+                Kpi::AverageDealSize | Kpi::DealCount | Kpi::ValueScore => &[FigureKind::Won],
+                Kpi::OpportunityPipeline => &[FigureKind::Open],
+                Kpi::MarketingChannel => &[FigureKind::LeadsCreated, FigureKind::Won],
+                Kpi::CloseRate => &[FigureKind::Prospects],
+                Kpi::DealVelocity => &[FigureKind::InWork],
+                Kpi::DealSuccess => &[FigureKind::Won, FigureKind::Missed],
+            };
+            let mut told = Evidence { kpi, deal_ids: Vec::new(), lead_ids: Vec::new(), record_count: 0 };
+            for page in figures.iter().map(|&figure| page(figure)) {
+                told.record_count += page.total.count;
+                for Contribution { place, .. } in page.contributions {
+                    match place.kind {
+                        ContributorKind::Deal => told.deal_ids.push(place.id.to_owned()),
+                        ContributorKind::Lead => told.lead_ids.push(place.id.to_owned()),
+                    }
+                }
+            }
+            told
+        };
+        self.asked.kpis.iter().map(evidence).collect()
     }
 
     fn value_ground(&self, subject: &Subject, boards: &Boards) -> Result<ValueGround, Status> {

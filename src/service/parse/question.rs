@@ -40,6 +40,7 @@ pub struct CardQuestion {
 pub enum View {
     Basic,
     Full,
+    WithEvidence,
 }
 
 /// BatchGetScorecards'.
@@ -429,6 +430,7 @@ fn view(at: Path<'_>, number: i32) -> Option<View> {
     match known(at, number)? {
         pb::View::Unspecified | pb::View::Basic => Some(View::Basic),
         pb::View::Full => Some(View::Full),
+        pb::View::WithEvidence => Some(View::WithEvidence),
     }
 }
 
@@ -468,6 +470,7 @@ pub(super) fn asked_kpis(at: Path<'_>, sent: &[i32]) -> Option<Vec<Kpi>> {
         pb::Kpi::AverageDealSize => Some(Kpi::AverageDealSize),
         pb::Kpi::DealCount => Some(Kpi::DealCount),
         pb::Kpi::OpportunityPipeline => Some(Kpi::OpportunityPipeline),
+        pb::Kpi::MarketingChannel => Some(Kpi::MarketingChannel),
         pb::Kpi::CloseRate => Some(Kpi::CloseRate),
         pb::Kpi::DealVelocity => Some(Kpi::DealVelocity),
         pb::Kpi::ValueScore => Some(Kpi::ValueScore),

@@ -11,6 +11,7 @@ use crate::domain::subject::Subject;
 use crate::domain::window::Window;
 use crate::kpi::distribution::WonDeals;
 use crate::kpi::figure::{Absent, Direction, Figure, Quantity, Ratio};
+use crate::kpi::marketing_channel::{self, Performance};
 use crate::kpi::measures::Measures;
 use crate::kpi::peers::{Peer, PeerGroup, direction};
 use crate::kpi::pipeline::Worth;
@@ -31,7 +32,18 @@ pub struct Card<'a> {
     pub value: Option<ValueGround>,
     /// Whether leads as such are counted: under a filter of deals alone they aren't.
     pub leads_are_counted: bool,
+    /// In the view with evidence.
+    pub evidence: Vec<Evidence>,
     pub oldest_rate_on: Option<Date>,
+}
+
+/// The records behind a KPI.
+pub struct Evidence {
+    pub kpi: Kpi,
+    pub deal_ids: Vec<String>,
+    pub lead_ids: Vec<String>,
+    /// Of all, also of those that aren't listed.
+    pub record_count: i64,
 }
 
 pub enum Whose {
@@ -44,6 +56,8 @@ pub struct Stand<'a> {
     pub standing: Standing,
     /// The open deals, where they are asked for.
     pub open: Worth,
+    /// What came by all channels, where it is asked for.
+    pub marketing: Option<Performance>,
     /// Itself among its peers. None: it isn't its own peer, or peers aren't asked for.
     pub peer: Option<(&'a Peer, &'a PeerGroup)>,
 }
@@ -80,13 +94,38 @@ pub fn scorecard(card: &Card<'_>, kpis: &[Kpi], currency: Currency) -> pb::Score
             Kpi::AverageDealSize => scorecard.average_deal_size = Some(teller.average_deal_size()),
             Kpi::DealCount => scorecard.deal_count = Some(teller.deal_count()),
             Kpi::OpportunityPipeline => scorecard.opportunity_pipeline = Some(teller.pipeline()),
+            Kpi::MarketingChannel => scorecard.marketing_channel = Some(teller.marketing_channel()),
             Kpi::CloseRate => scorecard.close_rate = Some(teller.close_rate()),
             Kpi::DealVelocity => scorecard.deal_velocity = Some(teller.deal_velocity()),
             Kpi::ValueScore => scorecard.value_score = Some(teller.value_score()),
             Kpi::DealSuccess => scorecard.deal_success = Some(teller.deal_success()),
         }
     }
+    scorecard.evidence = card.evidence.iter().map(evidence).collect();
     scorecard
+}
+
+fn evidence(evidence: &Evidence) -> pb::Evidence {
+    let Evidence { kpi, deal_ids, lead_ids, record_count } = evidence;
+    pb::Evidence {
+        kpi: wire_kpi(*kpi).into(),
+        deal_ids: deal_ids.clone(),
+        lead_ids: lead_ids.clone(),
+        record_count: *record_count,
+    }
+}
+
+fn wire_kpi(kpi: Kpi) -> pb::Kpi {
+    match kpi {
+        Kpi::AverageDealSize => pb::Kpi::AverageDealSize,
+        Kpi::DealCount => pb::Kpi::DealCount,
+        Kpi::OpportunityPipeline => pb::Kpi::OpportunityPipeline,
+        Kpi::MarketingChannel => pb::Kpi::MarketingChannel,
+        Kpi::CloseRate => pb::Kpi::CloseRate,
+        Kpi::DealVelocity => pb::Kpi::DealVelocity,
+        Kpi::ValueScore => pb::Kpi::ValueScore,
+        Kpi::DealSuccess => pb::Kpi::DealSuccess,
+    }
 }
 
 pub fn definition(
@@ -168,6 +207,30 @@ impl Teller<'_> {
             unweighted: Some(self.figures.tally(&open.unweighted)),
             comparison_open: self.card.before.as_ref().map(|before| self.figures.tally(&before.open.deals)),
             position: self.position(Kpi::OpportunityPipeline),
+        }
+    }
+
+    fn marketing_channel(&self) -> pb::MarketingReturn {
+        use marketing_channel::{
+            DIRECTION_OF_MEANS, DIRECTION_OF_RESULTS, lead_count, return_on_investment, spend, won_amount,
+            won_count,
+        };
+        let compare = |formula: &dyn Fn(&Performance) -> Figure, direction| {
+            let told =
+                |stand: &Stand<'_>| stand.marketing.as_ref().map_or(Err(Absent::SpendNotTold), formula);
+            let before = self.card.before.as_ref().map(told);
+            self.figures.compared(told(&self.card.now), before, direction)
+        };
+        let pb::ComparedFigure { figure, comparison, change } =
+            compare(&return_on_investment, DIRECTION_OF_RESULTS);
+        pb::MarketingReturn {
+            figure,
+            comparison,
+            change,
+            lead_count: Some(compare(&lead_count, DIRECTION_OF_RESULTS)),
+            won_count: Some(compare(&won_count, DIRECTION_OF_RESULTS)),
+            won_amount: Some(compare(&won_amount, DIRECTION_OF_RESULTS)),
+            spend: Some(compare(&spend, DIRECTION_OF_MEANS)),
         }
     }
 
