@@ -61,8 +61,8 @@ pub const PRESETS: [Preset; 5] = [
     },
     Preset {
         name: "salesforce",
-        about: "Salesforce: Data Loader > Export (or Export All) of Opportunity, Lead, Account, User and UserRole with \
-                all fields; or reports > Export > Details Only as CSV, with --date-format",
+        about: "Salesforce: Data Loader > Export (or Export All) of Opportunity, Lead, Account, Campaign, User and \
+                UserRole with all fields; or reports > Export > Details Only as CSV, with --date-format",
         mapping: include_str!("presets/salesforce.toml"),
     },
     Preset {

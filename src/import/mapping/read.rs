@@ -348,7 +348,8 @@ impl Page<'_> {
 
     fn condition(&self, value: &Cell) -> Result<Condition, MappingError> {
         let wrong = || {
-            let problem = r#"`only_if` is written { column = "Stage", is = ["Closed Won"] }, with `field` for `column` or `is_not` for `is`"#;
+            let problem = "`only_if` is written { column = \"Stage\", is = [\"Closed Won\"] }, with `field` for \
+                           `column` or `is_not` for `is`";
             self.error(value.span(), problem)
         };
         let table = value.get_ref().as_table().filter(|table| table.len() == 2).ok_or_else(wrong)?;
