@@ -227,7 +227,7 @@ proptest! {
 
     #[test]
     fn every_question_equals_the_oracle(
-        history in history(), questions in vec(question(), 60),
+        history in history(), questions in vec(question(), 40),
     ) {
         let book = book_of(history.clone());
         let oracle = Oracle::new(&sent(&history));
