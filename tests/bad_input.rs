@@ -629,7 +629,7 @@ async fn get_scorecard(refusals: &mut Refusals, caller: &Caller) {
         ("a long employee",     of(Of::EmployeeId(long())),                  "INVALID_FIELD subject.employee_id"),
         ("a unit in two lines", of(Of::UnitId("a\nb".into())),               "INVALID_FIELD subject.unit_id"),
         ("KPI 0",               kpis(&[0]),                                  "INVALID_FIELD kpis[0]"),
-        ("KPIs to come",        kpis(&[count, 3, 99]),                       "INVALID_FIELD kpis[1] kpis[2]"),
+        ("KPIs to come",        kpis(&[count, 9, 99]),                       "INVALID_FIELD kpis[1] kpis[2]"),
         ("a KPI twice",         kpis(&[count, 1, count]),                    "INVALID_FIELD kpis[2]"),
         ("a month",             on(2024, 3, 0),                              "INVALID_FIELD as_of"),
         ("no day",              on(2024, 2, 30),                             "INVALID_FIELD as_of"),

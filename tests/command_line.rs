@@ -27,7 +27,7 @@ fn help_teaches_by_example() {
         ),
         (
             &["scorecard", "--help"],
-            &["Examples:", "last-90-days", "2017-Q3", "average-deal-size, deal-count, deal-success"],
+            &["Examples:", "last-90-days", "2017-Q3", "average-deal-size, deal-count, opportunity-pipeline"],
         ),
         (
             &["records", "--help"],

@@ -123,6 +123,9 @@ pub fn kpi_names() -> String {
 impl ScorecardCommand {
     pub async fn run(self) -> Result<Ending, Failure> {
         self.subject.check(self.by == Some(By::Partner))?;
+        if self.limit.is_some() && self.by.is_none() && self.group_by.is_none() {
+            return Err(Failure::Usage("--limit belongs to --by or --group-by".into()));
+        }
         let text = if self.by.is_none() && self.group_by.is_none() {
             let answer = self.connection.with(async |connection| self.one(connection).await).await?;
             if self.json { json::render("GetScorecardResponse", &answer) } else { card(&answer) }
