@@ -41,6 +41,9 @@ fn it_shows_the_figures_and_ends() {
     let sections = [
         "Nokshi Software, a made-up company",
         "The company, 2025-08-27 to 2025-11-24, as of 2025-11-24",
+        "Its pipeline",
+        "Opening ",
+        "Its marketing channels",
         "The ten partners of 29 who sold most",
         "All units, each with those below it",
         "The partner who sold most",

@@ -106,7 +106,7 @@ impl ChannelsCommand {
     }
 }
 
-fn tables(answer: &GetMarketingPerformanceResponse) -> String {
+pub fn tables(answer: &GetMarketingPerformanceResponse) -> String {
     let performance = answer.performance.clone().unwrap_or_default();
     let definition = answer.definition.clone().unwrap_or_default();
     let whose = told_subject(performance.subject.as_ref(), &performance.name);

@@ -13,9 +13,9 @@ use channel_kpi::proto::channelkpi::v1::admin_service_client::AdminServiceClient
 use channel_kpi::proto::channelkpi::v1::kpi_service_client::KpiServiceClient;
 use channel_kpi::proto::channelkpi::v1::record_service_client::RecordServiceClient;
 use channel_kpi::proto::channelkpi::v1::{
-    CreateTenantRequest, GetScorecardRequest, GetTenantRequest, ListScorecardsRequest,
-    ListScorecardsResponse, Scorecard, Subject, SubjectKind, Window, WriteMode, WriteRecordsRequest,
-    quantity, window,
+    CreateTenantRequest, GetMarketingPerformanceRequest, GetPipelineRequest, GetScorecardRequest,
+    GetTenantRequest, ListScorecardsRequest, ListScorecardsResponse, Scorecard, Subject, SubjectKind, Window,
+    WriteMode, WriteRecordsRequest, quantity, window,
 };
 use channel_kpi::proto::google::r#type::{Date, Money};
 use channel_kpi::server::{BindError, Listen, Server};
@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::connection::Connection;
 use super::failure::Failure;
-use super::{Ending, number, print, scorecard, serve, words};
+use super::{Ending, channels, number, pipeline, print, scorecard, serve, words};
 
 /// Load a generated company, show its KPIs and serve them.
 #[derive(Debug, Args)]
@@ -205,6 +205,9 @@ struct Board {
     company: String,
     partners: ListScorecardsResponse,
     units: ListScorecardsResponse,
+    /// With what changed in it.
+    pipeline: String,
+    marketing: String,
     best: String,
     worst: Option<String>,
 }
@@ -226,6 +229,11 @@ impl Board {
             let answer = KpiServiceClient::new(connection.clone()).get_scorecard(request).await?;
             Ok::<_, Failure>(scorecard::card(&answer.into_inner()))
         };
+        let mut kpis = KpiServiceClient::new(connection.clone());
+        let request = GetPipelineRequest { as_of, ..GetPipelineRequest::default() };
+        let pipeline = pipeline::tables(&kpis.get_pipeline(request).await?.into_inner());
+        let request = GetMarketingPerformanceRequest { window, as_of, ..Default::default() };
+        let marketing = channels::tables(&kpis.get_marketing_performance(request).await?.into_inner());
         let (mut partners, mut units) = (list(SubjectKind::Partner).await?, list(SubjectKind::Unit).await?);
         for cards in [&mut partners.scorecards, &mut units.scorecards] {
             cards.sort_by_key(|card| std::cmp::Reverse(won_amount(card)));
@@ -234,6 +242,8 @@ impl Board {
         let worst = worst(&partners.scorecards).and_then(|card| card.subject.clone());
         Ok(Self {
             company: card(None).await?,
+            pipeline,
+            marketing,
             best: card(best).await?,
             worst: match worst {
                 Some(subject) => Some(card(Some(subject)).await?),
@@ -249,6 +259,8 @@ impl Board {
         let partner_count = number::count(partners.len() as i64);
         let told = [
             Some(self.company.clone()),
+            Some(format!("Its pipeline\n\n{}", self.pipeline)),
+            Some(format!("Its marketing channels\n\n{}", self.marketing)),
             Some(format!(
                 "The ten partners of {partner_count} who sold most\n\n{}",
                 ranking("Partner", &partners[..partners.len().min(10)])

@@ -84,7 +84,7 @@ impl PipelineCommand {
     }
 }
 
-fn tables(answer: &GetPipelineResponse) -> String {
+pub fn tables(answer: &GetPipelineResponse) -> String {
     let pipeline = answer.pipeline.clone().unwrap_or_default();
     let definition = answer.definition.clone().unwrap_or_default();
     let oldest = match &definition.oldest_rate_on {
