@@ -438,6 +438,9 @@ mod tests {
             let page = book.evidence_page(scope, asked, after, size);
             assert_eq!(&(page.total, page.work_days), expected, "{asked:?}");
             assert!(page.contributions.len() == size || !page.goes_on, "a page is full but for the last");
+            let goes_ahead =
+                page.contributions.iter().all(|next| after.is_none_or(|after| next.place > after));
+            assert!(goes_ahead, "the walk goes in circles");
             walked.extend(page.contributions);
             if !page.goes_on {
                 return walked;
