@@ -20,11 +20,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use channel_kpi::proto::FILE_DESCRIPTOR_SET;
 use channel_kpi::proto::channelkpi::v1::record_key::Key;
 use channel_kpi::proto::channelkpi::v1::{
-    Bucket, ConfigureTenantRequest, CreateTenantRequest, DeleteTenantRequest, FigureKind,
-    GetDataQualityRequest, GetMarketingPerformanceRequest, GetPipelineRequest, GetRecordRequest,
+    BatchGetScorecardsRequest, Bucket, ConfigureTenantRequest, CreateTenantRequest, DeleteTenantRequest,
+    FigureKind, GetDataQualityRequest, GetMarketingPerformanceRequest, GetPipelineRequest, GetRecordRequest,
     GetScorecardRequest, GetSeriesRequest, GetTenantRequest, ListContributingRecordsRequest,
-    ListRecordsRequest, ListScorecardsRequest, RecordKey, RecordKind, Subject, SubjectKind, Terms, WriteMode,
-    WriteRecordsRequest,
+    ListRecordsRequest, ListScorecardsRequest, RecordKey, RecordKind, ScorecardQuestion, Subject,
+    SubjectKind, Terms, View, WriteMode, WriteRecordsRequest,
 };
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, Kind, MapKey, MessageDescriptor, Value};
@@ -52,7 +52,7 @@ async fn whatever_comes_is_answered_or_refused() {
 
     let methods = methods();
     let paths: Vec<&str> = methods.iter().map(|(path, _)| path.as_ref()).collect();
-    assert_eq!(paths.len(), 14, "{paths:?}");
+    assert_eq!(paths.len(), 15, "{paths:?}");
     let mut dice = Dice(20_240_331);
     for (path, input) in &methods {
         let channel = sidecar.connect().await;
@@ -173,6 +173,13 @@ fn good_request(path: &str) -> Vec<u8> {
             ListRecordsRequest { record_kind, ..ListRecordsRequest::default() }.encode_to_vec()
         }
         "GetScorecard" => march(partner("A")).encode_to_vec(),
+        "BatchGetScorecards" => {
+            let GetScorecardRequest { subject, window, as_of, .. } = march(partner("A"));
+            let question = ScorecardQuestion { subject, window, as_of, ..ScorecardQuestion::default() };
+            let view = View::WithEvidence.into();
+            BatchGetScorecardsRequest { questions: vec![question; 3], view, ..Default::default() }
+                .encode_to_vec()
+        }
         "ListScorecards" => units().encode_to_vec(),
         "GetPipeline" => {
             let subject = Some(partner("A"));
