@@ -234,6 +234,9 @@ async fn hindsight_is_no_future() {
     assert_eq!(told(&quality), ["CLOSED_IN_FUTURE told-before"]);
     let question = GetDataQualityRequest { as_of: date("2024-04-20"), ..ask(company()) };
     assert_eq!(told(&get(&mut caller, question).await.0), Vec::<String>::new(), "the day has come");
+    let premises = Some(Premises { known_at: at("2024-04-01T00:00:00Z"), ..Premises::default() });
+    let question = GetDataQualityRequest { premises, ..ask(company()) };
+    assert_eq!(told(&get(&mut caller, question).await.0), ["ONE_VERSION told-before told-then"]);
     sidecar.stop().await;
 }
 

@@ -344,10 +344,6 @@ impl Book {
 // === impl Quality ===
 
 impl<'a> Quality<'a> {
-    pub fn finding(&self, kind: FindingKind) -> &Finding<'a> {
-        &self.findings[kind as usize]
-    }
-
     fn note(&mut self, kind: FindingKind, id: &'a str) {
         let finding = &mut self.findings[kind as usize];
         finding.count += 1;
