@@ -71,6 +71,16 @@ impl Book {
         Some(Scope { roles, slots, desks, test: self.test(filter) })
     }
 
+    /// Of a scope what came by a marketing channel, whichever.
+    pub fn attributed(&self, scope: &Scope) -> Scope {
+        let mut test = scope.test.clone().unwrap_or_default();
+        let all = || self.records.dictionary.channels.refs().map(Some).collect();
+        let mut channels: HashSet<Option<ChannelRef>> = test.channels.take().unwrap_or_else(all);
+        channels.remove(&None);
+        test.channels = Some(channels);
+        Scope { test: Some(test), ..scope.clone() }
+    }
+
     /// Sums what happened within `dates`.
     pub fn fold(&self, scope: &Scope, dates: DateRange, rates: RatesOn) -> Fold {
         self.pages.fold(scope, dates, rates, &|row, rates| self.value_of(row, rates))

@@ -37,8 +37,11 @@ pub fn card(answer: &GetScorecardResponse) -> String {
         let listed = [("deals", &evidence.deal_ids), ("leads", &evidence.lead_ids)].map(|(kind, ids)| {
             if ids.is_empty() { String::new() } else { format!(" {kind} {}", ids.join(" ")) }
         });
-        let count = number::count(evidence.record_count);
-        lines.remarks.push(format!("Behind {name}: {count} records{}.", listed.concat()));
+        let count = match evidence.record_count {
+            1 => "1 record".to_owned(),
+            count => format!("{} records", number::count(count)),
+        };
+        lines.remarks.push(format!("Behind {name}: {count}{}.", listed.concat()));
     }
     let whose = told_subject(card.subject.as_ref(), &card.name);
     let remarks = lines.remarks.join("\n");

@@ -288,11 +288,7 @@ impl<'a> Cards<'a> {
         if self.asked.view < View::WithEvidence {
             return Vec::new();
         }
-        let page = |figure: FigureKind| {
-            let (dates, as_of) = (self.now.counted(), self.now.as_of);
-            let asked = Behind { figure, dates, as_of, rates: self.rates };
-            self.book.evidence_page(scope, asked, None, EVIDENCE_MAX)
-        };
+        let attributed = self.book.attributed(scope);
         let evidence = |&kpi: &Kpi| {
             let figures: &[FigureKind] = match kpi {
                 Kpi::AverageDealSize | Kpi::DealCount | Kpi::ValueScore => &[FigureKind::Won],
@@ -303,7 +299,11 @@ impl<'a> Cards<'a> {
                 Kpi::DealSuccess => &[FigureKind::Won, FigureKind::Missed],
             };
             let mut told = Evidence { kpi, deal_ids: Vec::new(), lead_ids: Vec::new(), record_count: 0 };
-            for page in figures.iter().map(|&figure| page(figure)) {
+            let scope = if kpi == Kpi::MarketingChannel { &attributed } else { scope };
+            for &figure in figures {
+                let (dates, as_of) = (self.now.counted(), self.now.as_of);
+                let asked = Behind { figure, dates, as_of, rates: self.rates };
+                let page = self.book.evidence_page(scope, asked, None, EVIDENCE_MAX);
                 told.record_count += page.total.count;
                 for Contribution { place, .. } in page.contributions {
                     match place.kind {
