@@ -1,11 +1,14 @@
 //! Presets end to end: exports as each CRM writes them through the real `import` into a real sidecar, and the records
 //! asked back compared with those worked out by hand (`expected.jsonl` beside the exports). Olist's are the real ones.
 
+#[path = "support/beside.rs"]
+mod beside;
 mod program;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use beside::real_data;
 use channel_kpi::proto::FILE_DESCRIPTOR_SET;
 use channel_kpi::proto::channelkpi::v1::record::Record as Kind;
 use channel_kpi::proto::channelkpi::v1::record_service_client::RecordServiceClient;
@@ -14,7 +17,7 @@ use channel_kpi::proto::channelkpi::v1::{
 };
 use chrono::{DateTime, NaiveDate};
 use chrono_tz::Tz;
-use program::{Sidecar, channel_kpi, real_data, text};
+use program::{Sidecar, channel_kpi, text};
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage};
 use prost_types::Timestamp;

@@ -4,11 +4,14 @@
 //! The data lie beside the project (`../shared/data`), or where `CHANNEL_KPI_REAL_DATA` says. Without them these tests
 //! say so and pass; where `CI` is set, they fail.
 
+#[path = "support/beside.rs"]
+mod beside;
 mod program;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use beside::real_data;
 use channel_kpi::proto::channelkpi::v1::admin_service_client::AdminServiceClient;
 use channel_kpi::proto::channelkpi::v1::kpi_service_client::KpiServiceClient;
 use channel_kpi::proto::channelkpi::v1::{
@@ -17,7 +20,7 @@ use channel_kpi::proto::channelkpi::v1::{
     quantity, subject, window,
 };
 use channel_kpi::proto::google::r#type::{Date, Money};
-use program::{Sidecar, channel_kpi, real_data, text};
+use program::{Sidecar, channel_kpi, text};
 use rusqlite::{Connection, params};
 use tonic::transport::Channel;
 

@@ -4,6 +4,8 @@
 //! The data lie beside the project (`../shared/data`), or where `CHANNEL_KPI_REAL_DATA` says. Without them this test
 //! says so and passes; where `CI` is set, it fails.
 
+#[path = "support/beside.rs"]
+mod beside;
 #[path = "support/sidecar.rs"]
 mod sidecar;
 #[allow(dead_code)] // every test takes what it needs
@@ -11,9 +13,9 @@ mod sidecar;
 mod worked_example;
 
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use beside::real_data;
 use channel_kpi::proto::channelkpi::v1::figure::Result as Told;
 use channel_kpi::proto::channelkpi::v1::quantity::Quantity as Q;
 use channel_kpi::proto::channelkpi::v1::record::Record as Kind;
@@ -24,25 +26,6 @@ use channel_kpi::proto::channelkpi::v1::{
 };
 use sidecar::{Caller, Sidecar};
 use worked_example::{at, date, settings, version};
-
-/// The funnel's directory. None: it isn't on this machine.
-fn funnel() -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
-    let data = std::env::var_os("CHANNEL_KPI_REAL_DATA").map_or_else(beside, PathBuf::from);
-    let directory = data.join("olist_marketing_funnel");
-    if directory.is_dir() {
-        return Some(directory);
-    }
-    let missing = format!(
-        "REAL DATA ARE MISSING: {} isn't there, so nothing is compared with them; say where they are with \
-         CHANNEL_KPI_REAL_DATA",
-        directory.display()
-    );
-    assert!(std::env::var_os("CI").is_none(), "{missing}");
-    // Not eprintln: the test harness would keep it to itself.
-    writeln!(std::io::stderr(), "\n{missing}\n").expect("stderr can be written");
-    None
-}
 
 /// A lead as its row has it.
 struct Row {
@@ -156,7 +139,7 @@ fn close_rates(performance: &MarketingPerformance) -> BTreeMap<&str, (i64, i64)>
 
 #[tokio::test(flavor = "multi_thread")]
 async fn close_rates_of_olists_origins() {
-    let Some(directory) = funnel() else { return };
+    let Some(directory) = real_data("olist_marketing_funnel") else { return };
     let rows = read(&directory);
     assert_eq!(rows.len(), 8_000);
     let sidecar = Sidecar::start().await;
