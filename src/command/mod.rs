@@ -73,7 +73,7 @@ enum Command {
     Scorecard(scorecard::ScorecardCommand),
     /// Show KPIs as a series of days, weeks, months, quarters or years.
     Series(series::SeriesCommand),
-    /// Show the open deals, how long they are protected, and what changed.
+    /// Show the open deals, how long they are protected, what changed, and how targets stand.
     Pipeline(pipeline::PipelineCommand),
     /// Show what came by each marketing channel, what it cost, and whether it pays.
     Channels(channels::ChannelsCommand),

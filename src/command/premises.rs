@@ -40,6 +40,18 @@ pub struct PremisesArgs {
     #[arg(long, value_name = "TIER")]
     tier: Vec<String>,
 
+    /// Only credits of this partner ('' for what no partner is credited with).
+    #[arg(long, value_name = "ID")]
+    filter_partner: Vec<String>,
+
+    /// Only what this employee owns.
+    #[arg(long, value_name = "ID")]
+    filter_employee: Vec<String>,
+
+    /// Only what belongs to this unit or one below it.
+    #[arg(long, value_name = "ID")]
+    filter_unit: Vec<String>,
+
     /// Only deals whose label has this value.
     #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
     label: Vec<(String, String)>,
@@ -118,10 +130,12 @@ impl PremisesArgs {
             media: media(&self.media),
             partner_types: terms(&self.partner_type),
             tiers: terms(&self.tier),
+            partner_ids: terms(&self.filter_partner),
+            employee_ids: terms(&self.filter_employee),
+            unit_ids: terms(&self.filter_unit),
             deal_labels: labels(&self.label),
             partner_labels: labels(&self.partner_label),
             credit: credit.into(),
-            ..Filter::default()
         }
     }
 }
