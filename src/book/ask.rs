@@ -143,7 +143,7 @@ impl Book {
         (!filter.employees.is_empty()).then(|| known(&filter.employees, number))
     }
 
-    fn asked_units(&self, filter: &Filter) -> Option<HashSet<Option<UnitRef>>> {
+    pub(super) fn asked_units(&self, filter: &Filter) -> Option<HashSet<Option<UnitRef>>> {
         (!filter.units.is_empty()).then(|| {
             let names = &self.records.dictionary.units;
             let asked = known(&filter.units, |unit: &Id<_>| names.get(unit.as_str()));
@@ -223,17 +223,25 @@ impl Book {
 
     /// The leads of which a deal passes a filter's products and labels.
     fn leads_of_passing_deals(&self, filter: &Filter) -> HashSet<u32> {
-        let terms = &self.records.dictionary.terms;
-        let products = known(&filter.products, |product: &Term| terms.get(product.as_str()));
-        let passes = |deal: &PackedDeal| {
-            (filter.products.is_empty() || products.contains(&deal.product))
-                && self.labels_pass(filter, &deal.labels)
-        };
+        let passes = self.by_product_and_labels(filter);
         let a_deal_passes = |deals: &[DealRef]| {
             deals.iter().filter_map(|&deal| self.records.deals.current(deal)).any(|deal| passes(&deal))
         };
         let passing = self.deals_of_leads.iter().filter(|(_, deals)| a_deal_passes(deals));
         passing.map(|(lead, _)| lead.number()).collect()
+    }
+
+    /// Whether a deal passes a filter's products and labels.
+    pub(super) fn by_product_and_labels<'a>(
+        &'a self,
+        filter: &'a Filter,
+    ) -> impl Fn(&PackedDeal) -> bool + 'a {
+        let terms = &self.records.dictionary.terms;
+        let products = known(&filter.products, |product: &Term| terms.get(product.as_str()));
+        move |deal| {
+            (filter.products.is_empty() || products.contains(&deal.product))
+                && self.labels_pass(filter, &deal.labels)
+        }
     }
 
     /// The unit to which a desk belongs.

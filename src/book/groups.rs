@@ -1,13 +1,19 @@
 //! Groups: the values of a dimension that a scope's rows have, for lists by it (docs/kpis.md §4).
+//!
+//! Invariant: a value asks for no more than the question's filter does, so that a row's filter may take its
+//! place.
 
 use std::collections::BTreeSet;
 
 use super::Book;
-use super::packed::PartnerRef;
+use super::marketing::MarketingQuestion;
+use super::packed::{LeadRef, PackedDeal, PartnerRef, TermRef};
 use super::page::{Parts, Row};
 use super::scope::{Regions, Scope};
 use crate::domain::calendar::Date;
-use crate::domain::filter::{CreditFilter, Dimension, GroupValue};
+use crate::domain::filter::{CreditFilter, Dimension, Filter, GroupValue};
+use crate::domain::ids::Term;
+use crate::domain::subject::Subject;
 use crate::domain::window::Window;
 
 /// A value of a row, if it has one.
@@ -16,9 +22,15 @@ type Value<'a> = Option<&'a str>;
 // === impl Book ===
 
 impl Book {
-    /// The values of a dimension among the deals of a scope that were opened, open or ended in a window or
-    /// are open on its `as_of`, and among its leads of those days, in order.
-    pub fn group_values(&self, scope: &Scope, dimension: &Dimension, window: &Window) -> Vec<GroupValue> {
+    /// The values of a dimension among the deals that were opened, open or ended in a window or are open on
+    /// its `as_of`, among the leads of those days, and among the channels that something was spent on.
+    pub fn group_values(
+        &self,
+        asked: &MarketingQuestion<'_>,
+        dimension: &Dimension,
+        window: &Window,
+    ) -> BTreeSet<GroupValue> {
+        let &MarketingQuestion { subject, filter, scope, .. } = asked;
         let dates = window.counted();
         let last = dates.to.plus_days(-1);
         let deals = self.pages.entries(|page| &page.ended, scope, dates.from, Date::NEVER);
@@ -30,6 +42,7 @@ impl Book {
             return self.values_of_partners(rows, scope, dimension);
         }
         let regions = Regions { asked: Default::default(), of_partners: self.regions_of_partners() };
+        let passes = self.by_product_and_labels(filter);
         let mut found: BTreeSet<Value<'_>> = BTreeSet::new();
         for (row, parts) in rows {
             match dimension {
@@ -39,8 +52,27 @@ impl Book {
                         if is_credited(scope, parts) { CreditFilter::Credited } else { CreditFilter::Direct };
                     found.insert(Some(credit.name()));
                 }
+                // A lead has none of its own: as a prospect it is where its deals are.
+                Dimension::Product | Dimension::DealLabel(_) if !row.event.is_of_deal() => {
+                    let deals = self.deals_of_leads.get(&LeadRef::new(row.of)).into_iter().flatten();
+                    let deals = deals.filter_map(|&deal| self.records.deals.current(deal));
+                    found.extend(deals.filter(&passes).map(|deal| self.value_of_deal(&deal, dimension)));
+                }
                 _ => drop(found.insert(self.value_of_row(row, dimension, &regions))),
             }
+        }
+        match dimension {
+            Dimension::Unit => found.retain(|unit| self.is_within(*unit, subject, filter)),
+            Dimension::Channel | Dimension::Media => {
+                let marketing = self.marketing(asked, window).found;
+                let paid =
+                    marketing.channels.into_iter().filter(|(_, channel)| channel.performance.is_paid());
+                found.extend(paid.map(|(id, channel)| match dimension {
+                    Dimension::Channel => Some(id),
+                    _ => channel.media.map(|media| media.name()),
+                }));
+            }
+            _ => {}
         }
         let value =
             |value: Value<'_>| value.map_or(GroupValue::None, |value| GroupValue::Value(value.into()));
@@ -56,10 +88,7 @@ impl Book {
             Dimension::Channel => row.channel.map(|channel| dictionary.channels.name(channel)),
             Dimension::Media => self.media_of(row.channel?).map(|media| media.name()),
             Dimension::DealLabel(key) => {
-                let key = dictionary.terms.get(key.as_str())?;
-                let labels = &self.pools.label_sets.values()[row.labels.index()];
-                let label = labels.iter().find(|(known, _)| *known == key);
-                label.map(|&(_, value)| dictionary.terms.name(value))
+                self.value_of_label(&self.pools.label_sets.values()[row.labels.index()], key)
             }
             Dimension::Employee => {
                 let owner = self.pools.desks.values()[row.desk.index()].owner?;
@@ -73,6 +102,33 @@ impl Book {
             | Dimension::Tier
             | Dimension::PartnerLabel(_) => None,
         }
+    }
+
+    fn value_of_label(&self, labels: &[(TermRef, TermRef)], key: &Term) -> Value<'_> {
+        let key = self.records.dictionary.terms.get(key.as_str())?;
+        let label = labels.iter().find(|(known, _)| *known == key);
+        label.map(|&(_, value)| self.records.dictionary.terms.name(value))
+    }
+
+    /// A deal's product, or its label.
+    fn value_of_deal(&self, deal: &PackedDeal, dimension: &Dimension) -> Value<'_> {
+        match dimension {
+            Dimension::DealLabel(key) => self.value_of_label(&deal.labels, key),
+            _ => deal.product.map(|product| self.records.dictionary.terms.name(product)),
+        }
+    }
+
+    /// Whether a unit is one of those asked for or below one: those above have no part in the question.
+    fn is_within(&self, unit: Value<'_>, subject: &Subject, filter: &Filter) -> bool {
+        let names = &self.records.dictionary.units;
+        let unit = unit.and_then(|unit| names.get(unit));
+        let of_subject = match subject {
+            Subject::Unit(above) => unit
+                .zip(names.get(above.as_str()))
+                .is_some_and(|(unit, above)| self.unit_trees.line(unit).contains(&above)),
+            _ => true,
+        };
+        of_subject && self.asked_units(filter).is_none_or(|asked| asked.contains(&unit))
     }
 
     /// The unit of a row and those above it.
@@ -93,7 +149,7 @@ impl Book {
         rows: impl Iterator<Item = (&'a Row, Parts<'a>)>,
         scope: &Scope,
         dimension: &Dimension,
-    ) -> Vec<GroupValue> {
+    ) -> BTreeSet<GroupValue> {
         // Partners are few beside rows: each is looked up once.
         let mut slots: BTreeSet<Option<PartnerRef>> = BTreeSet::new();
         for (_, parts) in rows {
@@ -118,8 +174,7 @@ impl Book {
             };
             value.map_or(GroupValue::None, |value| GroupValue::Value(value.into()))
         };
-        let values: BTreeSet<GroupValue> = slots.into_iter().map(value).collect();
-        values.into_iter().collect()
+        slots.into_iter().map(value).collect()
     }
 }
 

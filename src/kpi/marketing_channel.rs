@@ -90,6 +90,11 @@ impl Performance {
         Self { basis, measures: Measures::default(), are_leads_counted, spend }
     }
 
+    /// Whether anything was spent, of a known amount or not.
+    pub fn is_paid(&self) -> bool {
+        self.spend.is_some_and(|spend| spend != Spend::default())
+    }
+
     /// Nothing, told as this one is.
     pub fn nothing_alike(&self) -> Self {
         Self::nothing(self.basis, self.are_leads_counted, self.spend.is_some())

@@ -2,7 +2,7 @@
 //! rows share.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use tonic::Status;
 
@@ -186,10 +186,22 @@ impl<'a> Cards<'a> {
         Ok(card)
     }
 
-    /// The values of a dimension within a subject, in order.
-    pub fn group_values(&self, subject: &Subject, dimension: &Dimension) -> Result<Vec<GroupValue>, Status> {
-        let scope = self.scope(subject, &self.asked.premises.filter)?;
-        Ok(self.book.group_values(&scope, dimension, &self.now))
+    /// The values of a dimension within a subject, in order: also those of the comparison window alone,
+    /// which have come to nothing.
+    pub fn group_values(
+        &self,
+        subject: &Subject,
+        dimension: &Dimension,
+    ) -> Result<BTreeSet<GroupValue>, Status> {
+        let filter = &self.asked.premises.filter;
+        let scope = self.scope(subject, filter)?;
+        let asked =
+            MarketingQuestion { subject, filter, scope: &scope, basis: Basis::Period, rates: self.rates };
+        let mut values = self.book.group_values(&asked, dimension, &self.now);
+        if let Some(before) = &self.before {
+            values.append(&mut self.book.group_values(&asked, dimension, before));
+        }
+        Ok(values)
     }
 
     /// The card of one value. None for a value that the dimension can't have.
