@@ -17,7 +17,8 @@ use crate::domain::record::VersionKey;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Arrival(u32);
 
-/// When batches came: the journal's revision of each, and our clock then.
+/// When batches came: the journal's revision of each, and our clock then. Each came later than the one before,
+/// also where the clock was set back or two writes crossed: what had been told by then stays what it was.
 #[derive(Default)]
 pub struct Arrivals(Vec<(u64, Instant)>);
 
@@ -54,11 +55,12 @@ impl Arrival {
 // === impl Arrivals ===
 
 impl Arrivals {
-    /// Notes the next batch. Revisions strictly increase.
+    /// Notes the next batch. Revisions strictly increase; so do times, whatever the clock said.
     pub fn note(&mut self, revision: u64, received_time: Instant) -> Arrival {
         debug_assert!(self.0.last().is_none_or(|&(last, _)| last < revision), "batches come in order");
         let at = u32::try_from(self.0.len()).expect("fewer than 2^32 batches fit into memory");
-        self.0.push((revision, received_time));
+        let next = self.0.last().map(|(_, last)| Instant::from_nanos(last.as_nanos() + 1));
+        self.0.push((revision, received_time.max(next.unwrap_or(Instant::FIRST))));
         Arrival(at)
     }
 

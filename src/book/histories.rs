@@ -57,7 +57,7 @@ fn sent(history: &[Vec<Version>]) -> Vec<Sent> {
 
 /// All that a reader can see but where versions came from.
 #[derive(Debug, PartialEq)]
-struct Seen {
+pub struct Seen {
     folds: Vec<(Question, DateRange, Option<Fold>)>,
     identities: Vec<(Subject, Option<String>)>,
     lists: Vec<Vec<Subject>>,
@@ -120,7 +120,7 @@ const RECORD_KINDS: [RecordKind; 11] = [
     RecordKind::Settings,
 ];
 
-fn seen(book: &Book) -> Seen {
+pub fn seen(book: &Book) -> Seen {
     let folds = |question: Question| {
         windows().into_iter().map(move |dates| {
             let found = fold(book, &question, dates);
@@ -176,7 +176,7 @@ fn questions_of_each_dimension() -> Vec<Question> {
 }
 
 /// Every version with its arrival, read in slices.
-fn exported(book: &Book, slice: usize) -> Vec<StoredVersion> {
+pub fn exported(book: &Book, slice: usize) -> Vec<StoredVersion> {
     let mut all = Vec::new();
     let mut cursor = Some(Cursor::START);
     while let Some(at) = cursor {

@@ -21,6 +21,8 @@ mod evidence;
 mod groups;
 #[cfg(test)]
 mod histories;
+#[cfg(test)]
+mod knowledge;
 mod many;
 mod marketing;
 #[cfg(test)]
@@ -84,7 +86,7 @@ const RETOLD_IN_PLACE_MAX: usize = if cfg!(test) { 3 } else { 50_000 };
 pub struct Batch {
     /// Its place in the journal; each batch applied has a greater one than that before.
     pub revision: u64,
-    /// When we received it, by our clock.
+    /// When we received it, by our clock. The book takes it as later than that of the batch before.
     pub received_time: Instant,
     pub versions: Vec<Version>,
 }
