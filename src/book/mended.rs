@@ -1,13 +1,16 @@
-//! Mistakes that the book once made, found by asking the oracle: a test each, which tells the story.
+//! Mistakes that the book once made, found by asking the oracle or by what must hold for every history: a test each, which tells the story.
 
-use super::Book;
 use super::histories::{apply, currency, days, id, noon, plain_deal, plain_settings};
+use super::{Book, Told};
 use crate::domain::amount::{Amount, BasisPoints, Money};
-use crate::domain::calendar::Instant;
+use crate::domain::calendar::{Instant, date};
 use crate::domain::filter::Filter;
-use crate::domain::premises::{RatesOn, Roles};
-use crate::domain::record::{Credit, Credits, Deal, DealStatus, Record, Role, State, Version, VersionKey};
-use crate::domain::subject::Subject;
+use crate::domain::premises::{Premises, RatesOn, Roles};
+use crate::domain::record::{
+    Credit, Credits, Deal, DealStatus, Record, Role, State, Unit, Version, VersionKey,
+};
+use crate::domain::subject::{Subject, SubjectKind};
+use crate::domain::window::WindowSpec;
 use crate::kpi::measures::Tally;
 
 /// A book with the settings of `plain_settings` and these records.
@@ -60,5 +63,34 @@ fn every_role_leaves_its_own_uncredited_rest() {
                 assert_eq!(found, expected, "{roles:?} of {row:?} in {window}");
             }
         }
+    }
+}
+
+/// A unit that the host sent as its own parent was taken for a peer of the units below it, not of those that have
+/// no parent.
+#[test]
+fn nobody_stands_above_itself() {
+    let unit = |unit: &str, parent: Option<&str>| {
+        let fields = Unit { name: None, unit_kind: None, parent: parent.map(id) };
+        Record::Unit(id(unit), State::Present(fields))
+    };
+    let open = |deal: &str, unit: &str| {
+        let open = plain_deal(noon("2024-03-01"), DealStatus::Open);
+        Record::Deal(id(deal), State::Present(Deal { unit: Some(id(unit)), ..open }))
+    };
+    let book = book([
+        unit("own", Some("own")),
+        unit("below", Some("own")),
+        unit("beside", None),
+        open("d1", "below"),
+        open("d2", "beside"),
+    ]);
+    let march = WindowSpec::Dates(days("2024-03-01..2024-04-01"));
+    let march = march.resolve(date("2024-03-31"), &plain_settings().period_starts()).unwrap();
+    let premises = Premises::default();
+    let board = book.board(SubjectKind::Unit, false, &premises, &march, RatesOn::OwnDay, Told::default());
+    for (unit, expected) in [("own", 2), ("beside", 2), ("below", 1)] {
+        let (_, group) = book.peer(&board, &Subject::Unit(id(unit))).expect("it is active and has a deal");
+        assert_eq!(group.total().peer_count, expected, "{unit}");
     }
 }
