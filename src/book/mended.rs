@@ -4,7 +4,8 @@ use super::histories::{apply, currency, days, id, noon, plain_deal, plain_settin
 use super::{Book, Told};
 use crate::domain::amount::{Amount, BasisPoints, Money};
 use crate::domain::calendar::{Instant, date};
-use crate::domain::filter::Filter;
+use crate::domain::filter::{Dimension, Filter, GroupValue};
+use crate::domain::ids::Term;
 use crate::domain::premises::{Premises, RatesOn, Roles};
 use crate::domain::record::{
     Credit, Credits, Deal, DealStatus, Record, Role, State, Unit, Version, VersionKey,
@@ -92,5 +93,35 @@ fn nobody_stands_above_itself() {
     for (unit, expected) in [("own", 2), ("beside", 2), ("below", 1)] {
         let (_, group) = book.peer(&board, &Subject::Unit(id(unit))).expect("it is active and has a deal");
         assert_eq!(group.total().peer_count, expected, "{unit}");
+    }
+}
+
+/// Lists by a dimension looked for what is open on `as_of` among the deals that end in the window or later: of a
+/// window to come, those that are open today and end before it begins had no row. Of a window that is over, the
+/// deals that were opened and ended after it had one.
+#[test]
+fn groups_are_of_the_window_and_of_what_is_open() {
+    let deal = |n: usize, opened: &str, closed: &str, product: &str| {
+        let product = Some(Term::try_new(product).unwrap());
+        let deal = plain_deal(noon(opened), DealStatus::Won(noon(closed)));
+        Record::Deal(id(&format!("d{n}")), State::Present(Deal { product, ..deal }))
+    };
+    let book = book([
+        deal(1, "2024-01-10", "2024-01-20", "over"),
+        deal(2, "2024-02-10", "2024-02-20", "between"),
+        deal(3, "2024-02-10", "2024-03-20", "open"),
+        deal(4, "2024-03-10", "2024-03-20", "to come"),
+        deal(5, "2024-04-10", "2024-04-20", "in April"),
+    ]);
+    let scope = book.scope(&Subject::Tenant, &Filter::default(), Roles::SOURCED).unwrap();
+    let starts = plain_settings().period_starts();
+    for (window, expected) in [
+        ("2024-01-01..2024-02-01", &["open", "over"][..]),
+        ("2024-02-01..2024-03-01", &["between", "open"]),
+        ("2024-04-01..2024-05-01", &["open"]),
+    ] {
+        let window = WindowSpec::Dates(days(window)).resolve(date("2024-02-29"), &starts).unwrap();
+        let expected: Vec<_> = expected.iter().map(|&value| GroupValue::Value(value.into())).collect();
+        assert_eq!(book.group_values(&scope, &Dimension::Product, &window), expected, "{window:?}");
     }
 }
