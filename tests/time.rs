@@ -18,7 +18,7 @@ use channel_kpi::proto::channelkpi::v1::record::Record as Kind;
 use channel_kpi::proto::channelkpi::v1::window::Window as Asked;
 use channel_kpi::proto::channelkpi::v1::{
     Comparison, ConfigureTenantRequest, DateRange, Deal, DealStatus, Definition, Figure, GetScorecardRequest,
-    Kpi, Lead, LeadOutcome, Period, Record, Scorecard, Subject, TenantSettings, Window,
+    Kpi, Lead, LeadOutcome, Period, Record, Scorecard, Subject, TenantSettings, View, Window,
 };
 use channel_kpi::proto::google::r#type::{Date, DayOfWeek};
 use chrono::{Days, NaiveDate, TimeDelta, Utc};
@@ -435,5 +435,57 @@ async fn today_is_the_tenant_s_date() {
         found.push(today);
     }
     assert!(found[0] != found[2], "{found:?}");
+    sidecar.stop().await;
+}
+
+// === age ===
+
+/// Of two leads of each month one purchases within ten days after the month's end, the other weeks later. On 10 April
+/// the late one of March has not; those of the months before have, and had not when they were as old as March is.
+#[tokio::test]
+async fn a_cohort_is_compared_with_one_of_its_age() {
+    let sidecar = Sidecar::start().await;
+    let mut caller = sidecar.tenant("cohorts", settings()).await;
+    let mut records = Vec::new();
+    for (month, soon, late) in [
+        ("2023-03", "2023-04-08", "2023-04-20"),
+        ("2024-02", "2024-03-08", "2024-04-05"),
+        ("2024-03", "2024-04-08", "2024-05-05"),
+    ] {
+        for (n, purchased) in [soon, late].into_iter().enumerate() {
+            let created_at = at(&format!("{month}-1{n}T06:00:00Z"));
+            let lead_id = format!("{month}-{n}");
+            let outcome = LeadOutcome::Open.into();
+            let lead = Lead { lead_id: lead_id.clone(), created_at, outcome, ..Lead::default() };
+            let deal = Deal {
+                deal_id: lead_id.clone(),
+                lead_id,
+                opened_at: created_at,
+                status: DealStatus::Won.into(),
+                closed_at: at(&format!("{purchased}T06:00:00Z")),
+                ..Deal::default()
+            };
+            records.extend([Kind::Lead(lead), Kind::Deal(deal)].map(|kind| version(created_at, kind)));
+        }
+    }
+    caller.write(records).await;
+    for (with, as_of_then) in [(With::Previous(true), "2024-03-10"), (With::YearBefore(true), "2023-04-10")] {
+        let question = GetScorecardRequest {
+            comparison: Some(Comparison { comparison: Some(with) }),
+            view: View::Full.into(),
+            ..ask(Subject::default(), dates("2024-03-01", "2024-04-01"), "2024-04-10")
+        };
+        let (card, definition) = get(&mut caller, question).await;
+        assert_eq!(definition.comparison_as_of, date(as_of_then));
+        let close = card.close_rate.expect("all were asked for");
+        let year_before = close.context.and_then(|context| context.year_before).expect("in this view");
+        let rates = [&close.figure, &close.comparison, &year_before.comparison];
+        assert_eq!(rates.map(|rate| ratio(rate.as_ref())), [Some(0.5); 3], "{with:?}");
+        assert_eq!(close.change.and_then(|change| change.absolute), Some(0.0));
+    }
+    // As of today February is at 2 of 2.
+    let today = ask(Subject::default(), dates("2024-02-01", "2024-03-01"), "2024-04-10");
+    let (card, _) = get(&mut caller, today).await;
+    assert_eq!(ratio(card.close_rate.expect("all were asked for").figure.as_ref()), Some(1.0));
     sidecar.stop().await;
 }
