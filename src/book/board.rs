@@ -2,6 +2,9 @@
 //!
 //! Invariant, a property test: every standing is the one that the subject's own scope tells.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 
 use smallvec::SmallVec;
@@ -132,20 +135,24 @@ impl Book {
 
     /// A subject among its peers. None: it isn't its own peer.
     pub fn peer<'a>(&self, board: &'a Board, subject: &Subject) -> Option<(&'a Peer, &'a PeerGroup)> {
+        board.peer(self.number_of(subject)?)
+    }
+
+    /// The number under which a board has a subject.
+    fn number_of(&self, subject: &Subject) -> Option<u32> {
         let dictionary = &self.records.dictionary;
-        let number = match subject {
-            Subject::Tenant => return None,
+        match subject {
+            Subject::Tenant => None,
             Subject::Partner { partner, .. } => {
                 let partner = dictionary.partners.get(partner.as_str())?;
-                self.partner_trees.survivor(partner).number()
+                Some(self.partner_trees.survivor(partner).number())
             }
             Subject::Employee(employee) => {
                 let employee = dictionary.employees.get(employee.as_str())?;
-                self.employee_trees.survivor(employee).number()
+                Some(self.employee_trees.survivor(employee).number())
             }
-            Subject::Unit(unit) => dictionary.units.get(unit.as_str())?.number(),
-        };
-        board.peer(number)
+            Subject::Unit(unit) => Some(dictionary.units.get(unit.as_str())?.number()),
+        }
     }
 
     /// Finds out who are peers: the active ones that had a deal in work.

@@ -33,8 +33,12 @@ impl Book {
         let &MarketingQuestion { subject, filter, scope, .. } = asked;
         let dates = window.counted();
         let last = dates.to.plus_days(-1);
-        let deals = self.pages.entries(|page| &page.ended, scope, dates.from, Date::NEVER);
-        let deals = deals.filter(|(row, _)| row.other_on <= last.max(window.as_of));
+        let as_of = window.as_of;
+        let is_in_work = |row: &Row| dates.days() > 0 && row.on >= dates.from && row.other_on <= last;
+        let is_open = |row: &Row| row.on > as_of && row.other_on <= as_of;
+        // Of a window that hasn't begun, those that are open now may end before it does.
+        let deals = self.pages.entries(|page| &page.ended, scope, dates.from.min(as_of.next()), Date::NEVER);
+        let deals = deals.filter(|(row, _)| is_in_work(row) || is_open(row));
         let leads = self.pages.entries(|page| &page.leads, scope, dates.from, last);
         let rows = deals.chain(leads);
 

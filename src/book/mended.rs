@@ -1,13 +1,17 @@
-//! Mistakes that the book once made, found by asking the oracle: a test each, which tells the story.
+//! Mistakes that the book once made, found by asking the oracle or by what must hold for every history: a test each, which tells the story.
 
-use super::Book;
 use super::histories::{apply, currency, days, id, noon, plain_deal, plain_settings};
+use super::{Book, Told};
 use crate::domain::amount::{Amount, BasisPoints, Money};
-use crate::domain::calendar::Instant;
-use crate::domain::filter::Filter;
-use crate::domain::premises::{RatesOn, Roles};
-use crate::domain::record::{Credit, Credits, Deal, DealStatus, Record, Role, State, Version, VersionKey};
-use crate::domain::subject::Subject;
+use crate::domain::calendar::{Instant, date};
+use crate::domain::filter::{Dimension, Filter, GroupValue};
+use crate::domain::ids::Term;
+use crate::domain::premises::{Premises, RatesOn, Roles};
+use crate::domain::record::{
+    Credit, Credits, Deal, DealStatus, Record, Role, State, Unit, Version, VersionKey,
+};
+use crate::domain::subject::{Subject, SubjectKind};
+use crate::domain::window::WindowSpec;
 use crate::kpi::measures::Tally;
 
 /// A book with the settings of `plain_settings` and these records.
@@ -60,5 +64,64 @@ fn every_role_leaves_its_own_uncredited_rest() {
                 assert_eq!(found, expected, "{roles:?} of {row:?} in {window}");
             }
         }
+    }
+}
+
+/// A unit that the host sent as its own parent was taken for a peer of the units below it, not of those that have
+/// no parent.
+#[test]
+fn nobody_stands_above_itself() {
+    let unit = |unit: &str, parent: Option<&str>| {
+        let fields = Unit { name: None, unit_kind: None, parent: parent.map(id) };
+        Record::Unit(id(unit), State::Present(fields))
+    };
+    let open = |deal: &str, unit: &str| {
+        let open = plain_deal(noon("2024-03-01"), DealStatus::Open);
+        Record::Deal(id(deal), State::Present(Deal { unit: Some(id(unit)), ..open }))
+    };
+    let book = book([
+        unit("own", Some("own")),
+        unit("below", Some("own")),
+        unit("beside", None),
+        open("d1", "below"),
+        open("d2", "beside"),
+    ]);
+    let march = WindowSpec::Dates(days("2024-03-01..2024-04-01"));
+    let march = march.resolve(date("2024-03-31"), &plain_settings().period_starts()).unwrap();
+    let premises = Premises::default();
+    let board = book.board(SubjectKind::Unit, false, &premises, &march, RatesOn::OwnDay, Told::default());
+    for (unit, expected) in [("own", 2), ("beside", 2), ("below", 1)] {
+        let (_, group) = book.peer(&board, &Subject::Unit(id(unit))).expect("it is active and has a deal");
+        assert_eq!(group.total().peer_count, expected, "{unit}");
+    }
+}
+
+/// Lists by a dimension looked for what is open on `as_of` among the deals that end in the window or later: of a
+/// window to come, those that are open today and end before it begins had no row. Of a window that is over, the
+/// deals that were opened and ended after it had one.
+#[test]
+fn groups_are_of_the_window_and_of_what_is_open() {
+    let deal = |n: usize, opened: &str, closed: &str, product: &str| {
+        let product = Some(Term::try_new(product).unwrap());
+        let deal = plain_deal(noon(opened), DealStatus::Won(noon(closed)));
+        Record::Deal(id(&format!("d{n}")), State::Present(Deal { product, ..deal }))
+    };
+    let book = book([
+        deal(1, "2024-01-10", "2024-01-20", "over"),
+        deal(2, "2024-02-10", "2024-02-20", "between"),
+        deal(3, "2024-02-10", "2024-03-20", "open"),
+        deal(4, "2024-03-10", "2024-03-20", "to come"),
+        deal(5, "2024-04-10", "2024-04-20", "in April"),
+    ]);
+    let scope = book.scope(&Subject::Tenant, &Filter::default(), Roles::SOURCED).unwrap();
+    let starts = plain_settings().period_starts();
+    for (window, expected) in [
+        ("2024-01-01..2024-02-01", &["open", "over"][..]),
+        ("2024-02-01..2024-03-01", &["between", "open"]),
+        ("2024-04-01..2024-05-01", &["open"]),
+    ] {
+        let window = WindowSpec::Dates(days(window)).resolve(date("2024-02-29"), &starts).unwrap();
+        let expected: Vec<_> = expected.iter().map(|&value| GroupValue::Value(value.into())).collect();
+        assert_eq!(book.group_values(&scope, &Dimension::Product, &window), expected, "{window:?}");
     }
 }

@@ -84,9 +84,11 @@ impl<K> Trees<K> {
             let survivor = survivors[subject.index()];
             merged[survivor.index()].push(subject);
             let parent = places[subject.index()].parent.map(|parent| survivors[parent.index()]);
-            // A path of ancestors ends before the first one that the host never sent.
+            // A path of ancestors ends before the first one that the host never sent or that is on it already:
+            // nobody stands above itself.
             if let Some(parent) = parent
                 && survivor == subject
+                && parent != subject
                 && places[parent.index()].known
             {
                 parents[subject.index()] = Some(parent);
