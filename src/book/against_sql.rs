@@ -8,6 +8,7 @@
 
 mod pipeline;
 mod rows;
+mod velocity;
 
 use rusqlite::{Connection, named_params};
 
