@@ -34,13 +34,13 @@ const MOVEMENTS: [(&str, &str); 3] =
 /// version told until then, else by the first that there is; stage and probability by the last one until
 /// then in which it was open.
 const STOOD: &str = "
-    CREATE TABLE stood AS
+    CREATE TABLE :stood AS
     WITH in_force AS (
         SELECT life.id, day, rates_day, what, coalesce(
             (SELECT max(nth) FROM version WHERE deal = life.id AND NOT deleted AND told_on <= day),
             (SELECT min(nth) FROM version WHERE deal = life.id AND NOT deleted)
         ) AS nth
-        FROM asked JOIN life ON opened_on <= opened_until AND ended_on > ended_after
+        FROM :stood_asked JOIN life ON opened_on <= opened_until AND ended_on > ended_after
     ), said AS (
         SELECT in_force.*, (
             SELECT max(nth) FROM version
@@ -119,6 +119,42 @@ const MOVED: &str = "
         coalesce(sum(part_e4), 0), 0, 0, 0, 0
     FROM line GROUP BY kind, subject, name, line
 ";
+
+/// What deals were at the end of a date, at another's rates; told of those opened and not ended by then.
+pub struct Ask {
+    on: &'static str,
+    rates_on: &'static str,
+    what: String,
+    opened_until: &'static str,
+    ended_after: &'static str,
+}
+
+// === impl Ask ===
+
+impl Ask {
+    /// Of the deals that were open then.
+    pub fn open_on(on: &'static str, rates_on: &'static str) -> Self {
+        Self { on, rates_on, what: what(on, rates_on), opened_until: on, ended_after: on }
+    }
+}
+
+/// Makes a table of what deals were then, and one of what each subject has of it, named `{stood}_worth`.
+pub fn stand(sql: &Connection, stood: &str, asked: impl IntoIterator<Item = Ask>) {
+    sql.execute_batch(&format!(
+        "CREATE TABLE {stood}_asked (
+            day INTEGER, rates_day INTEGER, what TEXT, opened_until INTEGER, ended_after INTEGER
+        )"
+    ))
+    .unwrap();
+    for Ask { on, rates_on, what, opened_until, ended_after } in asked {
+        let [on, rates_on, opened_until, ended_after] =
+            [on, rates_on, opened_until, ended_after].map(|on| date(on).day_number());
+        let row = (on, rates_on, what, opened_until, ended_after);
+        sql.execute(&format!("INSERT INTO {stood}_asked VALUES (?, ?, ?, ?, ?)"), row).unwrap();
+    }
+    sql.execute_batch(&STOOD.replace(":stood", stood)).unwrap();
+    divide(sql, stood, &format!("{stood}_part"), &format!("{stood}_worth"));
+}
 
 /// Count, priced count, amount, weighted amount, and the same three of those unweighted. None where nothing
 /// is in a line.
@@ -264,23 +300,17 @@ fn movements(book: &Book, sql: &Connection) {
 fn every_pipeline_and_movement_of_every_subject_equals_sql() {
     let tenant = tenant();
     let (book, sql) = &*tenant;
-    sql.execute_batch(
-        "CREATE TABLE asked (day INTEGER, rates_day INTEGER, what TEXT, opened_until INTEGER, ended_after INTEGER)",
-    )
-    .unwrap();
-    let ask = |on: &str, rates_on: &str, what: String, until: &str, since: &str| {
-        let [on, rates_on, until, since] = [on, rates_on, until, since].map(|on| date(on).day_number());
-        sql.execute("INSERT INTO asked VALUES (?, ?, ?, ?, ?)", (on, rates_on, what, until, since)).unwrap();
-    };
-    for (on, rates_on) in ASKED {
-        ask(on, rates_on, what(on, rates_on), on, on);
-    }
-    for (since, until) in MOVEMENTS {
-        ask(since, until, format!("opening {until}"), until, since);
-        ask(until, until, format!("closing {until}"), until, since);
-    }
-    sql.execute_batch(STOOD).unwrap();
-    divide(sql, "stood", "stood_part", "stood_worth");
+    let on_dates = ASKED.map(|(on, rates_on)| Ask::open_on(on, rates_on));
+    let at_ends = MOVEMENTS.iter().flat_map(|&(since, until)| {
+        [("opening", since), ("closing", until)].map(|(end, on)| Ask {
+            on,
+            rates_on: until,
+            what: format!("{end} {until}"),
+            opened_until: until,
+            ended_after: since,
+        })
+    });
+    stand(sql, "stood", on_dates.into_iter().chain(at_ends));
     pipelines(book, sql);
     movements(book, sql);
 }

@@ -207,6 +207,10 @@ const SUBJECTS: &str = "
     UNION ALL SELECT kind, subject, id FROM member JOIN prospect ON prospect.partner = member.partner
     UNION ALL SELECT kind, subject, id
     FROM prospect JOIN has_deal ON has_deal.deal = deal_of_partners AND kind IN ('partner', 'tree');
+    -- Under a product a lead passes if one of its deals does.
+    CREATE TABLE product_of AS
+    SELECT prospect.id AS prospect, product FROM prospect JOIN life ON lead = prospect.id WHERE is_lead
+    UNION SELECT prospect.id, product FROM prospect JOIN life USING (id) WHERE NOT is_lead;
     CREATE INDEX has_prospect_by_prospect ON has_prospect (prospect);
 ";
 
