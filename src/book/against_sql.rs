@@ -4,22 +4,19 @@
 //! The SQL is what an analyst would write over the CRM's own tables: recursive queries for trees, window
 //! functions for the division of shared deals. It is told nothing by the book; local dates alone are
 //! worked out before the rows go in. Amounts are integers of ten-thousandths there as here, so equality is
-//! to the last digit.
+//! to the last digit. Here are the sums that most KPIs are told from; the other KPIs have files of their own.
 
-use rusqlite::{Connection, named_params, params};
+mod peers;
+mod pipeline;
+mod rows;
+mod velocity;
 
-use super::Book;
-use super::histories::figures;
-use super::histories::{apply, currency, days, id, noon, plain_deal, plain_settings};
+use rusqlite::{Connection, named_params};
+
+use self::rows::{EMPLOYEES, PARTNERS, UNITS, tenant};
+use super::histories::{days, figures, id};
 use super::oracle::{Figures, Question};
-use crate::domain::amount::{Amount, BasisPoints, Money};
-use crate::domain::calendar::{Date, DateRange, Instant, date};
-use crate::domain::exchange::{Rate, RateKey};
-use crate::domain::ids::Term;
-use crate::domain::record::{
-    Credit, Credits, Deal, DealStatus, Employee, Expiry, Labels, Lead, LeadOutcome, Partner, Record, Role,
-    Settings, State, Unit, Version, VersionKey,
-};
+use crate::domain::calendar::{Date, DateRange};
 use crate::domain::subject::Subject;
 use crate::kpi::average_deal_size::average_deal_size;
 use crate::kpi::deal_count::deal_count;
@@ -27,112 +24,6 @@ use crate::kpi::deal_success::{deal_success, missed};
 use crate::kpi::figure::{Quantity, Ratio};
 use crate::kpi::measures::{Measures, Tally};
 use crate::kpi::standing::Cohort;
-
-const DEALS: u64 = 3_000;
-const LEADS: u64 = 1_500;
-const PARTNERS: u64 = 30;
-const EMPLOYEES: u64 = 12;
-const UNITS: u64 = 8;
-const TIME_LIMIT_DAYS: u16 = 45;
-
-const SCHEMA: &str = "
-    CREATE TABLE partner (id TEXT PRIMARY KEY, parent TEXT, merged_into TEXT);
-    CREATE TABLE employee (id TEXT PRIMARY KEY, unit TEXT);
-    CREATE TABLE unit (id TEXT PRIMARY KEY, parent TEXT);
-    CREATE TABLE rate (in_force_on INTEGER PRIMARY KEY, rate_e4 INTEGER);
-    CREATE TABLE deal (
-        id TEXT PRIMARY KEY, status TEXT, opened_on INTEGER, closed_on INTEGER, expires_on INTEGER,
-        amount_e4 INTEGER, currency TEXT, competitor TEXT, owner TEXT, unit TEXT, lead TEXT
-    );
-    CREATE TABLE credit (deal TEXT, role TEXT, partner TEXT, share_bps INTEGER);
-    CREATE TABLE lead (
-        id TEXT PRIMARY KEY, created_on INTEGER, converted_on INTEGER, disqualified_on INTEGER,
-        partner TEXT, owner TEXT
-    );
-";
-
-/// When each deal began and how it ended, what it was worth in dollars then, and who sourced how much of it.
-const TOLD: &str = "
-    CREATE TABLE life AS
-    SELECT deal.id, min(opened_on, coalesce(closed_on, opened_on)) AS opened_on,
-        coalesce(closed_on, max(expires_on, opened_on), opened_on + :limit) AS ended_on,
-        CASE status WHEN 'open' THEN 'expired' ELSE status END AS outcome,
-        status = 'lost' AND competitor IS NOT NULL AS to_competitor,
-        amount_e4, currency, owner, coalesce(deal.unit, employee.unit) AS unit, lead
-    FROM deal LEFT JOIN employee ON employee.id = owner;
-
-    CREATE TABLE told AS
-    WITH happened AS (
-        SELECT id, 'opened' AS what, opened_on AS happened_on, 0 AS to_competitor, 0 AS cycle_days,
-            amount_e4, currency, owner, unit
-        FROM life
-        UNION ALL
-        SELECT id, outcome, ended_on, to_competitor, ended_on - opened_on, amount_e4, currency, owner, unit
-        FROM life
-    ), exact AS (
-        SELECT *, amount_e4 * (
-            SELECT rate_e4 FROM rate WHERE in_force_on <= happened_on ORDER BY in_force_on DESC LIMIT 1
-        ) AS product
-        FROM happened
-    )
-    SELECT id, what, happened_on, to_competitor, cycle_days, owner, unit,
-        CASE currency WHEN 'USD' THEN amount_e4 ELSE product / 10000 + (
-            2 * (product % 10000) > 10000 OR 2 * (product % 10000) = 10000 AND product / 10000 % 2 = 1
-        ) END AS whole_e4
-    FROM exact;
-
-    CREATE TABLE part AS
-    WITH sourced AS (
-        SELECT deal, partner, coalesce(
-            share_bps, 10000 - coalesce(sum(share_bps) OVER (PARTITION BY deal), 0)
-        ) AS bps
-        FROM credit WHERE role = 'sourced'
-    ), taker AS (
-        SELECT deal, partner, bps, 0 AS is_rest FROM sourced
-        UNION ALL SELECT deal, NULL, 10000 - sum(bps), 1 FROM sourced GROUP BY deal
-    ), floored AS (
-        SELECT deal, what, partner, whole_e4, whole_e4 * bps / 10000 AS floor_e4, row_number() OVER (
-            PARTITION BY deal, what ORDER BY whole_e4 * bps % 10000 DESC, is_rest, partner
-        ) AS place
-        FROM taker JOIN told ON told.id = deal
-    )
-    SELECT deal, what, partner,
-        floor_e4 + (place <= whole_e4 - sum(floor_e4) OVER (PARTITION BY deal, what)) AS part_e4
-    FROM floored;
-
-    CREATE INDEX part_by_deal ON part (deal, what);
-";
-
-/// The prospects with their homes: leads, and deals whose lead isn't known.
-const PROSPECTS: &str = "
-    CREATE TABLE prospect AS
-    WITH first AS (
-        SELECT * FROM (
-            SELECT *, row_number() OVER (PARTITION BY lead ORDER BY opened_on, id) AS place
-            FROM life WHERE lead IS NOT NULL
-        )
-        WHERE place = 1
-    ), outcome AS (
-        SELECT lead, min(CASE outcome WHEN 'won' THEN ended_on END) AS purchased_on,
-            max(ended_on) AS last_ended_on
-        FROM life GROUP BY lead
-    )
-    SELECT lead.id, created_on AS came_on, converted_on, disqualified_on, 1 AS is_lead, purchased_on,
-        CASE WHEN purchased_on IS NULL THEN
-            max(coalesce(last_ended_on, disqualified_on), coalesce(disqualified_on, last_ended_on))
-        END AS lost_on,
-        coalesce(lead.owner, first.owner) AS owner,
-        CASE WHEN lead.owner IS NULL THEN first.unit ELSE employee.unit END AS unit,
-        lead.partner, CASE WHEN lead.partner IS NULL THEN first.id END AS deal_of_partners
-    FROM lead
-        LEFT JOIN first ON first.lead = lead.id
-        LEFT JOIN outcome ON outcome.lead = lead.id
-        LEFT JOIN employee ON employee.id = lead.owner
-    UNION ALL
-    SELECT id, opened_on, NULL, NULL, 0, CASE outcome WHEN 'won' THEN ended_on END,
-        CASE outcome WHEN 'won' THEN NULL ELSE ended_on END, owner, unit, NULL, id
-    FROM life WHERE lead IS NULL OR lead NOT IN (SELECT id FROM lead);
-";
 
 const OF_DEALS: &str = "
     SELECT what, count(*), count(whole_e4), coalesce(sum(part_e4), 0), sum(to_competitor), sum(cycle_days),
@@ -211,243 +102,6 @@ const IN_UNIT: &str = "
     )
 ";
 
-/// Numbers as from dice, the same at every run: splitmix64.
-struct Dice(u64);
-
-// === impl Dice ===
-
-impl Dice {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % bound
-    }
-
-    fn one_in(&mut self, bound: u64) -> bool {
-        self.below(bound) == 0
-    }
-
-    /// From the middle of 2023 over a year and a half, at any second.
-    fn instant(&mut self) -> Instant {
-        let first = i64::from(date("2023-06-15").day_number()) * 86_400;
-        Instant::try_new(first + self.below(550 * 86_400) as i64, 0).unwrap()
-    }
-
-    fn deal(&mut self) -> Deal {
-        let opened_at = self.instant();
-        let later = opened_at.plus_hours(self.below(100 * 24) as i64);
-        let status = match self.below(5) {
-            0 => DealStatus::Open,
-            1 => DealStatus::Lost(later),
-            _ => DealStatus::Won(later),
-        };
-        let amount_e4 = match self.below(4) {
-            0 => self.below(20),
-            1 => self.below(100) * 50_000,
-            _ => self.below(5_000_000_000),
-        };
-        // Months with foreign amounts are told from rows, others from sums: from April on there are none.
-        let is_early = status != DealStatus::Open && later < noon("2024-03-20");
-        let amount = Money {
-            amount: Amount::try_from_e4(amount_e4 as i64).unwrap(),
-            currency: currency(if is_early && self.one_in(3) { "EUR" } else { "USD" }),
-        };
-        Deal {
-            amount: (!self.one_in(10)).then_some(amount),
-            expiry: match self.below(4) {
-                0 => Some(Expiry::At(self.instant())),
-                1 => Some(Expiry::Never),
-                _ => None,
-            },
-            competitor: self.one_in(2).then(|| Term::try_new("rival").unwrap()),
-            owner: (!self.one_in(8)).then(|| id(&format!("e{}", self.below(EMPLOYEES)))),
-            unit: self.one_in(4).then(|| id(&format!("u{}", self.below(UNITS)))),
-            credits: self.credits(),
-            // Some name a lead that was never sent, or that was deleted.
-            lead: self.one_in(2).then(|| id(&format!("l{}", self.below(LEADS + 20)))),
-            ..plain_deal(opened_at, status)
-        }
-    }
-
-    fn lead(&mut self) -> Lead {
-        let created_at = self.instant();
-        let later = created_at.plus_hours(self.below(60 * 24) as i64);
-        Lead {
-            created_at,
-            partner: self.one_in(2).then(|| id(&format!("p{}", self.below(PARTNERS)))),
-            owner: self.one_in(2).then(|| id(&format!("e{}", self.below(EMPLOYEES)))),
-            channel: None,
-            region: None,
-            outcome: match self.below(3) {
-                0 => LeadOutcome::Open,
-                1 => LeadOutcome::Converted(later),
-                _ => LeadOutcome::Disqualified(later),
-            },
-        }
-    }
-
-    fn credits(&mut self) -> Credits {
-        let mut credits = Vec::new();
-        for role in [Role::Sourced, Role::Influenced] {
-            let (mut left, mut with_remainder) = (10_000, self.one_in(2));
-            for _ in 0..self.below(4) {
-                // The first partners have most of the deals.
-                let partner = id(&format!("p{}", self.below(PARTNERS).min(self.below(PARTNERS))));
-                if credits.iter().any(|credit: &Credit| credit.role == role && credit.partner == partner) {
-                    continue;
-                }
-                let share = self.below(left + 1);
-                left -= share;
-                let share = BasisPoints::try_new(share as i64).unwrap();
-                let share = if std::mem::take(&mut with_remainder) { None } else { Some(share) };
-                credits.push(Credit { role, partner, share });
-            }
-        }
-        Credits::try_new(credits).expect("each partner once, no more than is left")
-    }
-}
-
-/// The day in Dhaka, six hours before London's.
-fn day_number(at: Instant) -> i64 {
-    (at.seconds() + 6 * 3_600).div_euclid(86_400)
-}
-
-/// A tenant in both: the book, which has met each deal more than once, and the tables with its last state.
-fn tenant() -> (Book, Connection) {
-    let (mut book, sql, mut dice) = (Book::default(), Connection::open_in_memory().unwrap(), Dice(3));
-    sql.execute_batch(SCHEMA).unwrap();
-    let time_limit_days = Some(TIME_LIMIT_DAYS);
-    let mut versions = vec![Record::Settings(Settings { time_limit_days, ..plain_settings() })];
-    for (on, rate, rate_e4) in
-        [("2020-01-01", "1.25", 12_500), ("2024-01-01", "0.5", 5_000), ("2024-02-29", "1.0847", 10_847)]
-    {
-        let key = RateKey { from: currency("EUR"), to: currency("USD"), on: date(on) };
-        versions.push(Record::Rate(key, State::Present(Rate::parse(rate).unwrap())));
-        sql.execute("INSERT INTO rate VALUES (?, ?)", params![date(on).day_number(), rate_e4]).unwrap();
-    }
-    for n in 0..PARTNERS {
-        // Circles are frequent; every seventh counts as the one before it, which isn't merged.
-        let parent = (!dice.one_in(3)).then(|| format!("p{}", dice.below(PARTNERS)));
-        let merged_into = (n % 7 == 6).then(|| format!("p{}", n - 1));
-        sql.execute("INSERT INTO partner VALUES (?, ?, ?)", params![format!("p{n}"), parent, merged_into])
-            .unwrap();
-        let partner = Partner {
-            name: None,
-            partner_type: None,
-            tier: None,
-            region: None,
-            parent: parent.as_deref().map(id),
-            active: true,
-            labels: Labels::new(),
-            merged_into: merged_into.as_deref().map(id),
-        };
-        versions.push(Record::Partner(id(&format!("p{n}")), State::Present(partner)));
-    }
-    for n in 0..EMPLOYEES {
-        let unit = (!dice.one_in(6)).then(|| format!("u{}", dice.below(UNITS)));
-        sql.execute("INSERT INTO employee VALUES (?, ?)", params![format!("e{n}"), unit]).unwrap();
-        let unit = unit.as_deref().map(id);
-        let employee = Employee { name: None, unit, active: true, merged_into: None };
-        versions.push(Record::Employee(id(&format!("e{n}")), State::Present(employee)));
-    }
-    for n in 0..UNITS {
-        let parent = (n > 0).then(|| format!("u{}", dice.below(UNITS)));
-        sql.execute("INSERT INTO unit VALUES (?, ?)", params![format!("u{n}"), parent]).unwrap();
-        let unit = Unit { name: None, unit_kind: None, parent: parent.as_deref().map(id) };
-        versions.push(Record::Unit(id(&format!("u{n}")), State::Present(unit)));
-    }
-    for n in 0..LEADS {
-        let lead = dice.lead();
-        if n % 9 == 0 {
-            versions.push(Record::Lead(id(&format!("l{n}")), State::Deleted(())));
-            continue;
-        }
-        insert_lead(&sql, &format!("l{n}"), &lead);
-        versions.push(Record::Lead(id(&format!("l{n}")), State::Present(lead)));
-    }
-    for n in 0..DEALS {
-        let deal = dice.deal();
-        insert_deal(&sql, &format!("d{n}"), &deal);
-        versions.push(Record::Deal(id(&format!("d{n}")), State::Present(deal)));
-    }
-    sql.execute_batch(&TOLD.replace(":limit", &TIME_LIMIT_DAYS.to_string())).unwrap();
-    sql.execute_batch(PROSPECTS).unwrap();
-
-    // Half of the deals, and many leads, come as something else first, and are corrected: rows move between
-    // pages and homes.
-    let mut first = Vec::new();
-    for n in (0..DEALS).step_by(2) {
-        first.push(Record::Deal(id(&format!("d{n}")), State::Present(dice.deal())));
-    }
-    for n in (0..LEADS).step_by(3) {
-        first.push(Record::Lead(id(&format!("l{n}")), State::Present(dice.lead())));
-    }
-    for (hour, records) in [(0, first), (1, versions)] {
-        let key = VersionKey { update_time: Instant::FIRST.plus_hours(hour), sequence: 0 };
-        let versions: Vec<Version> = records.into_iter().map(|record| Version { key, record }).collect();
-        versions.chunks(500).for_each(|batch| apply(&mut book, batch.to_vec()));
-    }
-    (book, sql)
-}
-
-fn insert_deal(sql: &Connection, deal_id: &str, deal: &Deal) {
-    let (status, closed_at) = match deal.status {
-        DealStatus::Open => ("open", None),
-        DealStatus::Won(at) => ("won", Some(at)),
-        DealStatus::Lost(at) => ("lost", Some(at)),
-    };
-    // A deal that never expires does so after all that is asked about.
-    let expires_on = deal.expiry.map(|expiry| match expiry {
-        Expiry::At(at) => day_number(at),
-        Expiry::Never => i64::from(i32::MAX),
-    });
-    sql.prepare_cached("INSERT INTO deal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
-        .unwrap()
-        .execute(params![
-            deal_id,
-            status,
-            day_number(deal.opened_at),
-            closed_at.map(day_number),
-            expires_on,
-            deal.amount.map(|money| money.amount.e4()),
-            deal.amount.map(|money| money.currency.code().to_owned()),
-            deal.competitor.as_ref().map(Term::as_str),
-            deal.owner.as_ref().map(|owner| owner.as_str()),
-            deal.unit.as_ref().map(|unit| unit.as_str()),
-            deal.lead.as_ref().map(|lead| lead.as_str()),
-        ])
-        .unwrap();
-    for credit in deal.credits.iter() {
-        let role = if credit.role == Role::Sourced { "sourced" } else { "influenced" };
-        let share_bps = credit.share.map(BasisPoints::get);
-        sql.prepare_cached("INSERT INTO credit VALUES (?, ?, ?, ?)")
-            .unwrap()
-            .execute(params![deal_id, role, credit.partner.as_str(), share_bps])
-            .unwrap();
-    }
-}
-
-fn insert_lead(sql: &Connection, lead_id: &str, lead: &Lead) {
-    let (converted_at, disqualified_at) = match lead.outcome {
-        LeadOutcome::Open => (None, None),
-        LeadOutcome::Converted(at) => (Some(at), None),
-        LeadOutcome::Disqualified(at) => (None, Some(at)),
-    };
-    sql.prepare_cached("INSERT INTO lead VALUES (?, ?, ?, ?, ?, ?)")
-        .unwrap()
-        .execute(params![
-            lead_id,
-            day_number(lead.created_at),
-            converted_at.map(day_number),
-            disqualified_at.map(day_number),
-            lead.partner.as_ref().map(|partner| partner.as_str()),
-            lead.owner.as_ref().map(|owner| owner.as_str()),
-        ])
-        .unwrap();
-}
-
 /// How SQL finds the deals, the days and the prospects of a subject, and its id.
 fn queries(subject: &Subject) -> ([String; 3], &str) {
     let of_desk =
@@ -514,7 +168,8 @@ fn by_sql(sql: &Connection, subject: &Subject, dates: DateRange, as_of: Date) ->
 
 #[test]
 fn every_kpi_of_every_subject_and_window_equals_sql() {
-    let (book, sql) = tenant();
+    let tenant = tenant();
+    let (book, sql) = &*tenant;
     let partners = (0..PARTNERS).flat_map(|n| {
         [false, true].map(|include_sub_partners| Subject::Partner {
             partner: id(&format!("p{n}")),
@@ -540,8 +195,8 @@ fn every_kpi_of_every_subject_and_window_equals_sql() {
             let case = format!("{:?} in {window}", question.subject);
             let dates = days(window);
             let as_of = dates.to.plus_days(20);
-            let found = figures(&book, &question, dates, as_of).expect("every subject was sent");
-            let expected = by_sql(&sql, &question.subject, dates, as_of);
+            let found = figures(book, &question, dates, as_of).expect("every subject was sent");
+            let expected = by_sql(sql, &question.subject, dates, as_of);
             assert_eq!(Figures { oldest_rate_on: None, ..found }, expected, "{case}");
 
             let terms = |ratio: Ratio| ratio.terms().expect("few digits");
