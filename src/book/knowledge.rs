@@ -113,7 +113,9 @@ fn tell(
     for dimension in
         [Dimension::Region, Dimension::Product, Dimension::Channel, Dimension::Partner, Dimension::Unit]
     {
-        note(told, &book.group_values(scope, &dimension, window));
+        let filter = &Filter::default();
+        let asked = MarketingQuestion { subject, filter, scope, basis: Basis::Period, rates };
+        note(told, &book.group_values(&asked, &dimension, window));
     }
     let mut won = book.won_deals(scope, dates, rates);
     won.cycle_days.sort_unstable();

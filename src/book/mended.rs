@@ -1,7 +1,9 @@
 //! Mistakes that the book once made, found by asking the oracle or by what must hold for every history: a test each, which tells the story.
 
+use std::collections::BTreeSet;
+
 use super::histories::{apply, currency, days, id, noon, plain_deal, plain_settings};
-use super::{Book, Told};
+use super::{Book, MarketingQuestion, Told};
 use crate::domain::amount::{Amount, BasisPoints, Money};
 use crate::domain::calendar::{Instant, date};
 use crate::domain::filter::{Dimension, Filter, GroupValue};
@@ -12,6 +14,7 @@ use crate::domain::record::{
 };
 use crate::domain::subject::{Subject, SubjectKind};
 use crate::domain::window::WindowSpec;
+use crate::kpi::marketing_channel::Basis;
 use crate::kpi::measures::Tally;
 
 /// A book with the settings of `plain_settings` and these records.
@@ -121,7 +124,14 @@ fn groups_are_of_the_window_and_of_what_is_open() {
         ("2024-04-01..2024-05-01", &["open"]),
     ] {
         let window = WindowSpec::Dates(days(window)).resolve(date("2024-02-29"), &starts).unwrap();
-        let expected: Vec<_> = expected.iter().map(|&value| GroupValue::Value(value.into())).collect();
-        assert_eq!(book.group_values(&scope, &Dimension::Product, &window), expected, "{window:?}");
+        let expected: BTreeSet<_> = expected.iter().map(|&value| GroupValue::Value(value.into())).collect();
+        let asked = MarketingQuestion {
+            subject: &Subject::Tenant,
+            filter: &Filter::default(),
+            scope: &scope,
+            basis: Basis::Period,
+            rates: RatesOn::OwnDay,
+        };
+        assert_eq!(book.group_values(&asked, &Dimension::Product, &window), expected, "{window:?}");
     }
 }
