@@ -214,7 +214,10 @@ fn a_shared_deal_counts_once_and_in_parts() {
     let told = Told { cohort: true, open: true };
     for (kind, with_sub_partners) in [(SubjectKind::Partner, false), (SubjectKind::Partner, true)] {
         let board = book.board(kind, with_sub_partners, &Premises::default(), &march, RatesOn::OwnDay, told);
-        let is_of_kind = |subject: &Subject| matches!(subject, Subject::Partner { include_sub_partners: with, .. } if *with == with_sub_partners);
+        let is_of_kind = |subject: &Subject| match subject {
+            Subject::Partner { include_sub_partners, .. } => *include_sub_partners == with_sub_partners,
+            _ => false,
+        };
         let mine = of_all.iter().filter(|(subject, _)| is_of_kind(subject));
         for (subject, expected) in mine.filter(|(_, expected)| expected.count > 0) {
             let (peer, _) = book.peer(&board, subject).expect("it is active and has deals in work");
