@@ -71,6 +71,11 @@ impl Book {
         Some(Scope { roles, slots, desks, test: self.test(filter) })
     }
 
+    /// What of a scope came by any channel.
+    pub fn attributed(&self, scope: Scope) -> Scope {
+        scope.by_channels(self.records.dictionary.channels.refs())
+    }
+
     /// Sums what happened within `dates`.
     pub fn fold(&self, scope: &Scope, dates: DateRange, rates: RatesOn) -> Fold {
         self.pages.fold(scope, dates, rates, &|row, rates| self.value_of(row, rates))
