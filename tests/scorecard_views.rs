@@ -625,7 +625,7 @@ async fn evidence_is_cut_after_a_thousand() {
     };
     let ended = |n: u32| {
         let open = deal(&format!("d{n:04}"), "A", "e1", "03-02", 1);
-        if n % 2 == 0 { won("03-05", open) } else { lost("03-04", open) }
+        if n.is_multiple_of(2) { won("03-05", open) } else { lost("03-04", open) }
     };
     caller.write((0..1_000).map(lead).collect()).await;
     caller.write((1_000..1_002).map(lead).collect()).await;

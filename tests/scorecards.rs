@@ -220,27 +220,19 @@ async fn each_comparison_is_told_from_its_own_window() {
         (
             dates("2024-02-01", "2024-03-01"),
             "2024-02-29",
-            previous.clone(),
+            previous,
             48,
             8,
             ("2024-01-01", "2024-02-01"),
             "2024-01-31",
         ),
         // A whole February is compared with a whole one, though that is a day shorter.
-        (
-            period(february),
-            "2024-03-10",
-            year_before.clone(),
-            48,
-            1,
-            ("2023-02-01", "2023-03-01"),
-            "2023-03-10",
-        ),
+        (period(february), "2024-03-10", year_before, 48, 1, ("2023-02-01", "2023-03-01"), "2023-03-10"),
         // 29 February as first day becomes the 28th, as exclusive end 1 March.
         (
             dates("2024-02-29", "2024-03-02"),
             "2024-03-10",
-            year_before.clone(),
+            year_before,
             96,
             3,
             ("2023-02-28", "2023-03-02"),
@@ -249,7 +241,7 @@ async fn each_comparison_is_told_from_its_own_window() {
         (
             dates("2024-02-20", "2024-02-29"),
             "2024-03-10",
-            year_before.clone(),
+            year_before,
             16,
             1,
             ("2023-02-20", "2023-03-01"),
