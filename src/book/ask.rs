@@ -71,14 +71,9 @@ impl Book {
         Some(Scope { roles, slots, desks, test: self.test(filter) })
     }
 
-    /// Of a scope what came by a marketing channel, whichever.
-    pub fn attributed(&self, scope: &Scope) -> Scope {
-        let mut test = scope.test.clone().unwrap_or_default();
-        let all = || self.records.dictionary.channels.refs().map(Some).collect();
-        let mut channels: HashSet<Option<ChannelRef>> = test.channels.take().unwrap_or_else(all);
-        channels.remove(&None);
-        test.channels = Some(channels);
-        Scope { test: Some(test), ..scope.clone() }
+    /// What of a scope came by any channel.
+    pub fn attributed(&self, scope: Scope) -> Scope {
+        scope.by_channels(self.records.dictionary.channels.refs())
     }
 
     /// Sums what happened within `dates`.

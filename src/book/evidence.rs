@@ -99,6 +99,15 @@ pub struct EvidencePage<'a> {
     pub work_days: i64,
 }
 
+/// The first records behind figures, by kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FirstEvidence<'a> {
+    pub deal_ids: Vec<&'a str>,
+    pub lead_ids: Vec<&'a str>,
+    /// Of all, also of those that aren't listed.
+    pub record_count: i64,
+}
+
 /// A record behind a figure with what it adds: as much as its sum needs.
 struct Found<'a> {
     row: &'a Row,
@@ -211,6 +220,14 @@ fn work_days(end: &Row, dates: DateRange) -> i32 {
     ended_on.min(dates.to).days_since(opened_on.max(dates.from)).max(0)
 }
 
+/// Keeps the first of many that come in no order, in little memory: drops others once they are as many.
+fn keep_first<T, K: Ord>(all: &mut Vec<T>, wanted: usize, key: impl FnMut(&T) -> K) {
+    if all.len() > 2 * wanted {
+        all.select_nth_unstable_by_key(wanted, key);
+        all.truncate(wanted);
+    }
+}
+
 // === impl Book ===
 
 impl Book {
@@ -245,17 +262,37 @@ impl Book {
             if after.is_none_or(|after| found.place > after) {
                 first.push(found);
             }
-            // One pass in little memory, however many there are.
-            if first.len() >= 2 * wanted {
-                first.select_nth_unstable_by_key(wanted, |found| found.place);
-                first.truncate(wanted);
-            }
+            keep_first(&mut first, wanted, |found| found.place);
         }
         first.sort_unstable_by_key(|found| found.place);
         let goes_on = first.len() > count;
         first.truncate(count);
         let contributions = first.into_iter().map(|found| self.contribution(found, asked)).collect();
         EvidencePage { contributions, goes_on, total, work_days: work_day_count }
+    }
+
+    /// The first `count` deals and leads behind several figures that share none, in order.
+    pub fn first_evidence<'a>(
+        &'a self,
+        scope: &'a Scope,
+        asked: &[Behind],
+        count: usize,
+    ) -> FirstEvidence<'a> {
+        let (mut deals, mut leads, mut record_count) = (Vec::new(), Vec::new(), 0);
+        for found in asked.iter().flat_map(|&asked| self.found_behind(scope, asked)) {
+            record_count += 1;
+            let first = match found.place.kind {
+                ContributorKind::Deal => &mut deals,
+                ContributorKind::Lead => &mut leads,
+            };
+            first.push(found.place);
+            keep_first(first, count, |&place| place);
+        }
+        let ids = |mut first: Vec<Place<'a>>| {
+            first.sort_unstable();
+            first.iter().take(count).map(|place| place.id).collect()
+        };
+        FirstEvidence { deal_ids: ids(deals), lead_ids: ids(leads), record_count }
     }
 
     /// All records behind a figure, in no order.

@@ -67,7 +67,9 @@ use crate::domain::record::{Record, Settings, State, Version, canonical};
 
 pub use self::board::{Board, Told};
 pub use self::entry::{Outcome, ProspectOutcome};
-pub use self::evidence::{Behind, Contribution, ContributorKind, EvidencePage, Fate, FigureKind, Place};
+pub use self::evidence::{
+    Behind, Contribution, ContributorKind, EvidencePage, Fate, FigureKind, FirstEvidence, Place,
+};
 pub use self::marketing::MarketingQuestion;
 pub use self::pages::Fold;
 pub use self::pipeline::Found;

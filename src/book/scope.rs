@@ -73,6 +73,17 @@ impl Scope {
         shares.iter().copied().chain(left).collect()
     }
 
+    /// What of it came by one of these channels.
+    pub fn by_channels(mut self, channels: impl Iterator<Item = ChannelRef>) -> Self {
+        let channels = channels.map(Some);
+        let test = self.test.get_or_insert_default();
+        test.channels = Some(match &test.channels {
+            Some(asked) => channels.filter(|channel| asked.contains(channel)).collect(),
+            None => channels.collect(),
+        });
+        self
+    }
+
     /// Whether something of an entry falls to no partner in a role that counts.
     pub fn has_uncredited(&self, shares: &[Share]) -> bool {
         let roles = [Role::Sourced, Role::Influenced, Role::Fulfilled];

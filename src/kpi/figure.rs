@@ -179,6 +179,11 @@ impl Ratio {
         }
     }
 
+    /// Orders equal ones by their terms, so that an order of many doesn't hang on how they came.
+    pub fn cmp_terms(&self, other: &Self) -> Ordering {
+        self.denominator.number.cmp(&other.denominator.number)
+    }
+
     fn numbers(&self) -> (I256, I256) {
         (self.numerator.number, self.denominator.number)
     }

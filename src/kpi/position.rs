@@ -28,7 +28,7 @@ pub struct Position {
 impl Ranking {
     /// Of the peers that have the figure, in any order.
     pub fn new(mut figures: Vec<Ratio>, direction: Direction) -> Self {
-        figures.sort_by(|a, b| direction.best_first(a, b));
+        figures.sort_by(|a, b| direction.best_first(a, b).then_with(|| a.cmp_terms(b)));
         Self { sorted: figures, direction }
     }
 
@@ -52,7 +52,7 @@ impl Ranking {
 
 /// The median: the midpoint of the two in the middle. None of none.
 pub fn median(mut all: Vec<Ratio>) -> Option<Ratio> {
-    all.sort_by(Ratio::cmp_exact);
+    all.sort_by(|a, b| a.cmp_exact(b).then_with(|| a.cmp_terms(b)));
     middle(&all)
 }
 
@@ -94,6 +94,16 @@ mod tests {
             assert_eq!((found.rank, found.percentile), (rank, percentile), "{all:?}");
             assert_eq!(found.median.quotient(), middle, "{all:?}");
             assert_eq!(found.peer_count, all.len() as i64);
+        }
+        // Equal rates of other terms: which of them is the median doesn't hang on how they came.
+        let rates = |order: [i64; 3]| -> Vec<Ratio> {
+            order.map(|n| Ratio::new(Quantity::Count(n), 2 * n).expect("above 0")).into()
+        };
+        for order in [[1, 2, 3], [2, 3, 1], [3, 1, 2], [3, 2, 1]] {
+            let found = Ranking::new(rates(order), HigherIsBetter).position(&rates(order)[0]);
+            let expected = Some((Quantity::Count(2), Quantity::Count(4)));
+            assert_eq!(found.and_then(|position| position.median.terms()), expected);
+            assert_eq!(median(rates(order)).and_then(|median| median.terms()), expected);
         }
         assert_eq!(Ranking::new(vec![], HigherIsBetter).position(&counts(&[1])[0]), None);
     }

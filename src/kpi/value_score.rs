@@ -38,7 +38,7 @@ pub fn own_past(measures: &Measures, past_won_amounts_e4: Option<&[i128]>) -> Fi
 /// The share of the tenant's won amount.
 pub fn tenant_share(measures: &Measures, tenant: &Measures) -> Figure {
     let amount = |measures: &Measures| Quantity::AmountE4(measures.won.amount_e4);
-    Ratio::of(amount(measures), amount(tenant)).ok_or(Absent::MeanIsZero)
+    Ratio::of(amount(measures), amount(tenant)).ok_or(Absent::TotalIsZero)
 }
 
 /// 100 times an amount over the mean of so many that make the total. None where that is 0.
@@ -89,6 +89,6 @@ mod tests {
     #[test]
     fn tenant_share_by_hand() {
         assert_eq!(tenant_share(&won(600), &won(1_500)).map(|ratio| ratio.quotient()), Ok(0.4));
-        assert_eq!(tenant_share(&won(0), &won(0)), Err(Absent::MeanIsZero));
+        assert_eq!(tenant_share(&won(0), &won(0)), Err(Absent::TotalIsZero));
     }
 }

@@ -1,6 +1,7 @@
 //! Cards: what the scorecards of one question are told from: its windows, its rates, and the peers that its
 //! rows share.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 
@@ -9,9 +10,7 @@ use tonic::Status;
 use super::parse::{CardQuestion, View};
 use super::render::scorecard::{self, Card, Evidence, More, Stand, ValueGround, Whose};
 use super::{as_of_or_today, failure};
-use crate::book::{
-    Behind, Board, Book, Contribution, ContributorKind, FigureKind, MarketingQuestion, Scope, Stood, Told,
-};
+use crate::book::{Behind, Board, Book, FigureKind, FirstEvidence, MarketingQuestion, Scope, Stood, Told};
 use crate::domain::calendar::Date;
 use crate::domain::filter::{Dimension, Filter, GroupValue};
 use crate::domain::ids::Term;
@@ -167,18 +166,26 @@ impl<'a> Cards<'a> {
         let scope = self.scope(subject, &self.asked.premises.filter)?;
         let (survivor, name) = self.book.identify(subject);
         let filter = &self.asked.premises.filter;
-        let mut card = self.card(&scope, subject, filter, Whose::Subject(survivor.clone()), name);
+        let peer_scope = match &self.boards {
+            Some(boards) => Cow::Owned(self.scope(subject, &boards.peer_filter)?),
+            None => Cow::Borrowed(&scope),
+        };
+        let whose = Whose::Subject(survivor.clone());
+        let mut card = self.card(&scope, &peer_scope, subject, filter, whose, name);
         if let Some(boards) = &self.boards {
             card.now.peer = self.book.peer(&boards.now, subject);
             let peers_before = boards.before.as_ref();
             if let Some(before) = &mut card.before {
                 before.peer = peers_before.and_then(|board| self.book.peer(board, subject));
             }
-            let rate_on = [boards.now.oldest_rate_on, peers_before.and_then(|board| board.oldest_rate_on)];
-            card.oldest_rate_on = card.oldest_rate_on.into_iter().chain(rate_on.into_iter().flatten()).min();
+            let mut rates_on =
+                vec![boards.now.oldest_rate_on, peers_before.and_then(|board| board.oldest_rate_on)];
             if self.asks_for(Kpi::ValueScore) {
-                card.value = Some(self.value_ground(subject, boards)?);
+                let (ground, oldest_rate_on) = self.value_ground(&peer_scope, boards);
+                card.value = Some(ground);
+                rates_on.push(oldest_rate_on);
             }
+            card.oldest_rate_on = card.oldest_rate_on.into_iter().chain(rates_on.into_iter().flatten()).min();
         }
         if let Some(more) = &mut card.more {
             more.region = self.region_of(&survivor);
@@ -215,7 +222,7 @@ impl<'a> Cards<'a> {
         let scope = self.scope(subject, &filter)?;
         let name = self.book.name_of(dimension, value);
         let whose = Whose::Group(dimension.clone(), value.clone());
-        Ok(Some(self.card(&scope, subject, &filter, whose, name)))
+        Ok(Some(self.card(&scope, &scope, subject, &filter, whose, name)))
     }
 
     pub fn render(&self, card: &Card<'_>) -> pb::Scorecard {
@@ -230,6 +237,7 @@ impl<'a> Cards<'a> {
     fn card<'c>(
         &'c self,
         scope: &Scope,
+        peer_scope: &Scope,
         subject: &Subject,
         filter: &Filter,
         whose: Whose,
@@ -265,7 +273,7 @@ impl<'a> Cards<'a> {
             more,
             value: None,
             leads_are_counted: !filter.asks_for_deals_only(),
-            evidence: self.evidence(scope),
+            evidence: self.evidence(scope, peer_scope),
             oldest_rate_on,
         }
     }
@@ -295,53 +303,55 @@ impl<'a> Cards<'a> {
         (Stand { standing, open, marketing: None, peer: None }, oldest)
     }
 
-    /// The first records behind each KPI, in the view with evidence.
-    fn evidence(&self, scope: &Scope) -> Vec<Evidence> {
+    /// The first records behind each KPI, in the view with evidence. `peer_scope` is that of the value score.
+    fn evidence(&self, scope: &Scope, peer_scope: &Scope) -> Vec<Evidence> {
         if self.asked.view < View::WithEvidence {
             return Vec::new();
         }
-        let attributed = self.book.attributed(scope);
         let evidence = |&kpi: &Kpi| {
             let figures: &[FigureKind] = match kpi {
                 Kpi::AverageDealSize | Kpi::DealCount | Kpi::ValueScore => &[FigureKind::Won],
                 Kpi::OpportunityPipeline => &[FigureKind::Open],
+                Kpi::MarketingChannel if self.asked.premises.filter.asks_for_deals_only() => {
+                    &[FigureKind::Won]
+                }
                 Kpi::MarketingChannel => &[FigureKind::LeadsCreated, FigureKind::Won],
                 Kpi::CloseRate => &[FigureKind::Prospects],
                 Kpi::DealVelocity => &[FigureKind::InWork],
                 Kpi::DealSuccess => &[FigureKind::Won, FigureKind::Missed],
             };
-            let mut told = Evidence { kpi, deal_ids: Vec::new(), lead_ids: Vec::new(), record_count: 0 };
-            let scope = if kpi == Kpi::MarketingChannel { &attributed } else { scope };
-            for &figure in figures {
-                let (dates, as_of) = (self.now.counted(), self.now.as_of);
-                let asked = Behind { figure, dates, as_of, rates: self.rates };
-                let page = self.book.evidence_page(scope, asked, None, EVIDENCE_MAX);
-                told.record_count += page.total.count;
-                for Contribution { place, .. } in page.contributions {
-                    match place.kind {
-                        ContributorKind::Deal => told.deal_ids.push(place.id.to_owned()),
-                        ContributorKind::Lead => told.lead_ids.push(place.id.to_owned()),
-                    }
-                }
-            }
-            told
+            let scope = match kpi {
+                Kpi::ValueScore => Cow::Borrowed(peer_scope),
+                Kpi::MarketingChannel => Cow::Owned(self.book.attributed(scope.clone())),
+                _ => Cow::Borrowed(scope),
+            };
+            let (dates, as_of) = (self.now.counted(), self.now.as_of);
+            let asked: Vec<Behind> =
+                figures.iter().map(|&figure| Behind { figure, dates, as_of, rates: self.rates }).collect();
+            let FirstEvidence { deal_ids, lead_ids, record_count } =
+                self.book.first_evidence(&scope, &asked, EVIDENCE_MAX);
+            let owned = |ids: Vec<&str>| ids.into_iter().map(str::to_owned).collect();
+            Evidence { kpi, deal_ids: owned(deal_ids), lead_ids: owned(lead_ids), record_count }
         };
         self.asked.kpis.iter().map(evidence).collect()
     }
 
-    fn value_ground(&self, subject: &Subject, boards: &Boards) -> Result<ValueGround, Status> {
-        let scope = self.scope(subject, &boards.peer_filter)?;
-        let measures =
-            |window: &Window| -> Measures { self.book.fold(&scope, window.counted(), self.rates).measures };
+    /// With the oldest exchange rate that it rests on.
+    fn value_ground(&self, scope: &Scope, boards: &Boards) -> (ValueGround, Option<Date>) {
+        let mut rates_on = vec![boards.tenant.oldest_rate_on];
+        let mut measures = |window: &Window| -> Measures {
+            let fold = self.book.fold(scope, window.counted(), self.rates);
+            rates_on.push(fold.oldest_rate_on);
+            fold.measures
+        };
+        let own = measures(&self.now);
         let past = (1..=PAST_WINDOWS).map(|steps| {
             let window = self.now.earlier(self.asked.comparison, steps)?;
             Some(measures(&window).won.amount_e4)
         });
-        Ok(ValueGround {
-            tenant: boards.tenant.standing.measures,
-            past_won_amounts_e4: past.collect(),
-            own: measures(&self.now),
-        })
+        let past_won_amounts_e4 = past.collect();
+        let ground = ValueGround { tenant: boards.tenant.standing.measures, past_won_amounts_e4, own };
+        (ground, rates_on.into_iter().flatten().min())
     }
 
     /// A partner's region and the rate of all prospects of that region in the window.
