@@ -179,6 +179,11 @@ impl Ratio {
         }
     }
 
+    /// The order of equal ratios of different terms, such as 1/2 and 2/4.
+    pub fn cmp_terms(&self, other: &Self) -> Ordering {
+        self.denominator.number.cmp(&other.denominator.number)
+    }
+
     fn numbers(&self) -> (I256, I256) {
         (self.numerator.number, self.denominator.number)
     }
