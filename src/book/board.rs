@@ -119,8 +119,9 @@ impl Book {
             let rates_on = premises.exchange.rates_of_stock(window.as_of);
             let rates_on = rates.day().unwrap_or(rates_on);
             for (row, parts) in self.open_rows(&scope, window.as_of) {
-                let amount = self.open_amount(DealRef::new(row.of), window.as_of, rates_on);
-                lines.each(row, parts, amount, |number, part| {
+                let value = self.open_value(DealRef::new(row.of), window.as_of, rates_on);
+                oldest_rate_on = older(oldest_rate_on, value.oldest_rate_on());
+                lines.each(row, parts, value.amount(), |number, part| {
                     row_of(number, &mut |peer| peer.open += Tally::of(part));
                 });
             }

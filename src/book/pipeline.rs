@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use super::Book;
 use super::chain::Kept;
 use super::contribute::{expiry_of, value_on};
-use super::entry::{Event, Outcome};
+use super::entry::{Event, Outcome, Value};
 use super::packed::{DealRef, PackedDeal, Span};
 use super::page::{Parts, Row};
 use super::pages::older;
@@ -127,10 +127,10 @@ impl Book {
     }
 
     /// What a deal that is open at the end of a date was worth then, whole.
-    pub(super) fn open_amount(&self, number: DealRef, on: Date, rates_on: Date) -> Option<Amount> {
-        let settings = self.settings()?;
-        let then = self.as_it_stood(number, on, settings)?;
-        value_on(then.amount, rates_on, settings, &self.ground.rates).amount()
+    pub(super) fn open_value(&self, number: DealRef, on: Date, rates_on: Date) -> Value {
+        let Some(settings) = self.settings() else { return Value::Unknown };
+        let Some(then) = self.as_it_stood(number, on, settings) else { return Value::Unknown };
+        value_on(then.amount, rates_on, settings, &self.ground.rates)
     }
 
     /// The ends of a scope's deals after a date, of those without an end too.

@@ -177,7 +177,9 @@ impl<'a> Cards<'a> {
             let rate_on = [boards.now.oldest_rate_on, peers_before.and_then(|board| board.oldest_rate_on)];
             card.oldest_rate_on = card.oldest_rate_on.into_iter().chain(rate_on.into_iter().flatten()).min();
             if self.asks_for(Kpi::ValueScore) {
-                card.value = Some(self.value_ground(subject, boards)?);
+                let (ground, rate_on) = self.value_ground(subject, boards)?;
+                card.value = Some(ground);
+                card.oldest_rate_on = card.oldest_rate_on.into_iter().chain(rate_on).min();
             }
         }
         if let Some(more) = &mut card.more {
@@ -317,19 +319,27 @@ impl<'a> Cards<'a> {
         self.asked.kpis.iter().map(evidence).collect()
     }
 
-    fn value_ground(&self, subject: &Subject, boards: &Boards) -> Result<ValueGround, Status> {
+    /// With the date of the oldest exchange rate that it rests on.
+    fn value_ground(
+        &self,
+        subject: &Subject,
+        boards: &Boards,
+    ) -> Result<(ValueGround, Option<Date>), Status> {
         let scope = self.scope(subject, &boards.peer_filter)?;
-        let measures =
-            |window: &Window| -> Measures { self.book.fold(&scope, window.counted(), self.rates).measures };
+        let mut oldest_rate_on = boards.tenant.oldest_rate_on;
+        let mut measures = |window: &Window| -> Measures {
+            let fold = self.book.fold(&scope, window.counted(), self.rates);
+            oldest_rate_on = oldest_rate_on.into_iter().chain(fold.oldest_rate_on).min();
+            fold.measures
+        };
+        let own = measures(&self.now);
         let past = (1..=PAST_WINDOWS).map(|steps| {
             let window = self.now.earlier(self.asked.comparison, steps)?;
             Some(measures(&window).won.amount_e4)
         });
-        Ok(ValueGround {
-            tenant: boards.tenant.standing.measures,
-            past_won_amounts_e4: past.collect(),
-            own: measures(&self.now),
-        })
+        let past_won_amounts_e4 = past.collect();
+        let tenant = boards.tenant.standing.measures;
+        Ok((ValueGround { tenant, past_won_amounts_e4, own }, oldest_rate_on))
     }
 
     /// A partner's region and the rate of all prospects of that region in the window.
