@@ -107,4 +107,25 @@ mod tests {
         }
         assert_eq!(Ranking::new(vec![], HigherIsBetter).position(&counts(&[1])[0]), None);
     }
+
+    /// Peers come in any order: of equal figures the median has the same terms all the same.
+    #[test]
+    fn the_median_of_equal_figures_has_the_terms_of_none_in_particular() {
+        let ratio = |(above, below)| Ratio::new(Quantity::Count(above), below).expect("below is above 0");
+        for terms in [[(0, 5), (0, 3), (0, 4)], [(2, 4), (1, 2), (3, 6)], [(1, 1), (2, 4), (1, 2)]] {
+            let told = |order: [usize; 3]| {
+                let figures: Vec<Ratio> = order.map(|at| ratio(terms[at])).into();
+                let medians = [Direction::HigherIsBetter, Direction::LowerIsBetter].map(|direction| {
+                    let ranking = Ranking::new(figures.clone(), direction);
+                    ranking.position(&figures[0]).expect("there are peers").median
+                });
+                (medians, median(figures.clone()), median(figures[..2].to_vec()))
+            };
+            let (medians, of_all, _) = told([0, 1, 2]);
+            for order in [[0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+                assert_eq!((told(order).0, told(order).1), (medians, of_all), "{terms:?}");
+            }
+            assert_eq!(told([0, 1, 2]).2, told([1, 0, 2]).2, "of two, {terms:?}");
+        }
+    }
 }

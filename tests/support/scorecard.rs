@@ -133,7 +133,7 @@ fn whole(counted: Option<&Figure>) -> String {
 }
 
 /// `300.00 (600.00/2)` for money per deal, `2/3` for a rate, the reason where absent.
-fn figure(figure: Option<&Figure>) -> String {
+pub fn figure(figure: Option<&Figure>) -> String {
     let Some(figure) = figure else { return "none".into() };
     match figure.result.as_ref().expect("a figure has a value or the reason why not") {
         Told::AbsentReason(reason) => {
@@ -163,7 +163,7 @@ fn quantity(quantity: &Option<Quantity>) -> String {
 }
 
 /// In dollars unless it says otherwise; with four decimal places where cents don't tell it.
-fn money(amount: Option<&Money>) -> String {
+pub fn money(amount: Option<&Money>) -> String {
     let Some(Money { currency_code, units, nanos }) = amount else { return "none".into() };
     let amount = match nanos % 10_000_000 {
         0 => format!("{units}.{:02}", nanos / 10_000_000),
