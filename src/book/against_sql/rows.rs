@@ -113,7 +113,9 @@ const TOLD: &str = "
             2 * (product % 10000) > 10000 OR 2 * (product % 10000) = 10000 AND product / 10000 % 2 = 1
         ) END AS whole_e4
     FROM exact;
-    CREATE INDEX told_by_deal ON told (id, what);
+    CREATE UNIQUE INDEX life_by_id ON life (id);
+    CREATE INDEX life_by_lead ON life (lead);
+    CREATE UNIQUE INDEX told_by_deal ON told (id, what);
 ";
 
 /// Divides the whole amounts of a table (id, what, whole_e4) among those who sourced the deals.
@@ -211,6 +213,7 @@ const SUBJECTS: &str = "
     CREATE TABLE product_of AS
     SELECT prospect.id AS prospect, product FROM prospect JOIN life ON lead = prospect.id WHERE is_lead
     UNION SELECT prospect.id, product FROM prospect JOIN life USING (id) WHERE NOT is_lead;
+    CREATE UNIQUE INDEX prospect_by_id ON prospect (id);
     CREATE INDEX has_prospect_by_prospect ON has_prospect (prospect);
 ";
 
@@ -508,6 +511,7 @@ fn new_tenant() -> (Book, Connection) {
     sql.execute_batch(PROSPECTS).unwrap();
     sql.execute_batch(SUBJECTS).unwrap();
     divide(&sql, "told", "part", "worth");
+    sql.execute_batch("ANALYZE").unwrap();
 
     // In any order; but few batches change the ground, as each of those tells everything anew.
     let (ground, mut others): (Vec<_>, Vec<_>) = versions
