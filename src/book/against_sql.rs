@@ -8,7 +8,9 @@
 
 mod peers;
 mod pipeline;
+mod quality;
 mod rows;
+mod targets;
 mod velocity;
 
 use rusqlite::{Connection, named_params};
