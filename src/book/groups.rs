@@ -22,7 +22,9 @@ impl Book {
         let dates = window.counted();
         let last = dates.to.plus_days(-1);
         let deals = self.pages.entries(|page| &page.ended, scope, dates.from, Date::NEVER);
-        let deals = deals.filter(|(row, _)| row.other_on <= last.max(window.as_of));
+        let is_of_window = |row: &Row| row.other_on <= last;
+        let is_open = |row: &Row| row.other_on <= window.as_of && row.on > window.as_of;
+        let deals = deals.filter(|(row, _)| is_of_window(row) || is_open(row));
         let leads = self.pages.entries(|page| &page.leads, scope, dates.from, last);
         let rows = deals.chain(leads);
 
@@ -127,4 +129,51 @@ fn is_credited(scope: &Scope, parts: Parts<'_>) -> bool {
     parts.with_shares(|shares| {
         shares.iter().any(|share| share.slot.is_some() && scope.roles.contains(share.role))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::book::histories::{apply, days, id, noon, plain_deal, plain_settings, scope};
+    use crate::domain::calendar::{Instant, date};
+    use crate::domain::ids::Term;
+    use crate::domain::record::{Deal, DealStatus, Record, State, Version, VersionKey};
+    use crate::domain::subject::Subject;
+    use crate::domain::window::WindowSpec;
+
+    /// A row for what came and went between the window and its `as_of` would have nothing in it.
+    #[test]
+    fn what_came_after_the_window_has_a_row_while_it_is_open() {
+        let deal = |product: &str, opened: &str, status| {
+            let product = Some(Term::try_new(product).unwrap());
+            Deal { product, ..plain_deal(noon(opened), status) }
+        };
+        let deals = [
+            deal("before", "2024-01-10", DealStatus::Lost(noon("2024-02-29"))),
+            deal("first day", "2024-01-10", DealStatus::Lost(noon("2024-03-01"))),
+            deal("last day", "2024-03-31", DealStatus::Open),
+            deal("came and went", "2024-04-01", DealStatus::Won(noon("2024-04-15"))),
+            deal("open", "2024-04-15", DealStatus::Won(noon("2024-04-16"))),
+            deal("after", "2024-04-16", DealStatus::Open),
+        ];
+        let key = VersionKey { update_time: Instant::FIRST, sequence: 0 };
+        let mut versions = vec![Version { key, record: Record::Settings(plain_settings()) }];
+        versions.extend((0..).zip(deals).map(|(n, deal)| {
+            let record = Record::Deal(id(&format!("d{n}")), State::Present(deal));
+            Version { key, record }
+        }));
+        let mut book = Book::default();
+        apply(&mut book, versions);
+
+        let scope = scope(&book, &Subject::Tenant).expect("the tenant is known");
+        let listed = |as_of| {
+            let starts = plain_settings().period_starts();
+            let window = WindowSpec::Dates(days("2024-03-01..2024-04-01")).resolve(date(as_of), &starts);
+            book.group_values(&scope, &Dimension::Product, &window.expect("in range"))
+        };
+        let values =
+            |texts: &[&str]| -> Vec<_> { texts.iter().map(|&text| GroupValue::Value(text.into())).collect() };
+        assert_eq!(listed("2024-04-15"), values(&["first day", "last day", "open"]));
+        assert_eq!(listed("2024-03-30"), values(&["first day"]));
+    }
 }
