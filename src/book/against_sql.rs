@@ -6,9 +6,12 @@
 //! worked out before the rows go in. Amounts are integers of ten-thousandths there as here, so equality is
 //! to the last digit. Here are the sums that most KPIs are told from; the other KPIs have files of their own.
 
+mod groups;
 mod peers;
 mod pipeline;
+mod quality;
 mod rows;
+mod targets;
 mod velocity;
 
 use rusqlite::{Connection, named_params};

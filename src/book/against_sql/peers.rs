@@ -81,24 +81,24 @@ const PEERS: &str = "
     ), dealt AS (
         SELECT kind, subject,
             sum(max(0, min(max(ended_on, opened_on + 1), :to) - max(opened_on, :from))) AS work_days
-        FROM passing JOIN has_deal ON deal = id WHERE opened_on < :to AND ended_on >= :from
+        FROM passing CROSS JOIN has_deal ON deal = id WHERE opened_on < :to AND ended_on >= :from
         GROUP BY kind, subject
     ), ended AS (
         SELECT kind, subject, count(*) AS ended_count, count(*) FILTER (WHERE what = 'won') AS won_count,
             count(part_e4) FILTER (WHERE what = 'won') AS priced_count,
             sum(part_e4) FILTER (WHERE what = 'won') AS won_e4,
             sum(max(1, ended_on - opened_on)) FILTER (WHERE what = 'won') AS cycle_days
-        FROM passing JOIN worth ON what = outcome AND deal = id WHERE ended_on >= :from AND ended_on < :to
+        FROM passing CROSS JOIN worth ON what = outcome AND deal = id WHERE ended_on >= :from AND ended_on < :to
         GROUP BY kind, subject
     ), cohort AS (
         SELECT kind, subject, count(*) AS prospect_count,
             count(*) FILTER (WHERE purchased_on <= :as_of) AS purchased_count
-        FROM prospect JOIN has_prospect ON prospect = id
+        FROM prospect CROSS JOIN has_prospect ON prospect = id
         WHERE came_on >= :from AND came_on < :to AND (region = :region OR :region = '')
         GROUP BY kind, subject
     ), open AS (
         SELECT kind, subject, sum(part_e4) AS open_e4
-        FROM passing JOIN peers_stood_worth ON deal = id WHERE what = :open GROUP BY kind, subject
+        FROM passing CROSS JOIN peers_stood_worth ON deal = id WHERE what = :open GROUP BY kind, subject
     )
     SELECT kind, subject, place, work_days, coalesce(ended_count, 0) AS ended_count,
         coalesce(won_count, 0) AS won_count, coalesce(priced_count, 0) AS priced_count,
@@ -147,7 +147,7 @@ const SCORES: &str = "
 ";
 
 const WON: &str = "
-    SELECT kind, subject, coalesce(sum(part_e4), 0) FROM worth JOIN life ON id = deal
+    SELECT kind, subject, coalesce(sum(part_e4), 0) FROM life CROSS JOIN worth ON id = deal
     WHERE what = 'won' AND ended_on >= :from AND ended_on < :to AND (region = :region OR :region = '')
     GROUP BY kind, subject
 ";

@@ -1,5 +1,6 @@
 //! The rows: a tenant in a book, and the same records as tables in SQLite.
 
+use std::collections::BTreeMap;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, params};
@@ -7,12 +8,12 @@ use rusqlite::{Connection, params};
 use crate::book::histories::{currency, id, noon, plain_deal, plain_settings};
 use crate::book::{Batch, Book};
 use crate::domain::amount::{Amount, BasisPoints, Money};
-use crate::domain::calendar::{Instant, date};
+use crate::domain::calendar::{DateRange, Instant, date};
 use crate::domain::exchange::{Rate, RateKey};
 use crate::domain::ids::{Id, Term};
 use crate::domain::record::{
     Credit, Credits, Deal, DealStatus, Employee, Expiry, Labels, Lead, LeadOutcome, Partner, Record, Role,
-    Settings, State, Unit, Version, VersionKey,
+    Settings, State, Target, TargetValue, Unit, Version, VersionKey,
 };
 use crate::domain::subject::Subject;
 
@@ -21,6 +22,7 @@ const LEADS: u64 = 1_500;
 pub const PARTNERS: u64 = 30;
 pub const EMPLOYEES: u64 = 12;
 pub const UNITS: u64 = 8;
+const TARGETS: u64 = 150;
 const TIME_LIMIT_DAYS: u16 = 45;
 const REGIONS: [&str; 3] = ["east", "north", "south"];
 const PRODUCTS: [&str; 3] = ["boots", "hats", "shoes"];
@@ -54,6 +56,11 @@ const SCHEMA: &str = "
         partner TEXT, owner TEXT, channel TEXT, region TEXT
     );
     CREATE TABLE deleted_lead (id TEXT PRIMARY KEY);
+    CREATE TABLE target (
+        id TEXT PRIMARY KEY, kind TEXT, subject TEXT, from_on INTEGER, to_on INTEGER, goal INTEGER,
+        currency TEXT
+    );
+    CREATE TABLE month_weight (target TEXT, month_on INTEGER, weight INTEGER);
     CREATE INDEX credit_by_deal ON credit (deal);
 ";
 
@@ -113,7 +120,9 @@ const TOLD: &str = "
             2 * (product % 10000) > 10000 OR 2 * (product % 10000) = 10000 AND product / 10000 % 2 = 1
         ) END AS whole_e4
     FROM exact;
-    CREATE INDEX told_by_deal ON told (id, what);
+    CREATE UNIQUE INDEX life_by_id ON life (id);
+    CREATE INDEX life_by_lead ON life (lead);
+    CREATE UNIQUE INDEX told_by_deal ON told (id, what);
 ";
 
 /// Divides the whole amounts of a table (id, what, whole_e4) among those who sourced the deals.
@@ -211,6 +220,7 @@ const SUBJECTS: &str = "
     CREATE TABLE product_of AS
     SELECT prospect.id AS prospect, product FROM prospect JOIN life ON lead = prospect.id WHERE is_lead
     UNION SELECT prospect.id, product FROM prospect JOIN life USING (id) WHERE NOT is_lead;
+    CREATE UNIQUE INDEX prospect_by_id ON prospect (id);
     CREATE INDEX has_prospect_by_prospect ON has_prospect (prospect);
 ";
 
@@ -372,6 +382,30 @@ impl Dice {
         }
     }
 
+    fn target(&mut self, subject: Subject) -> Target {
+        let from = date("2024-01-01").plus_days(self.below(100) as i32);
+        let to = from.plus_days(1 + self.below(200) as i32);
+        let amount = Amount::try_from_e4(self.below(1_000_000_000_000) as i64).unwrap();
+        let value = match self.below(5) {
+            0 | 1 => TargetValue::WonCount(self.below(60)),
+            2 => TargetValue::WonAmount(Money { amount, currency: currency("EUR") }),
+            _ => TargetValue::WonAmount(Money { amount, currency: currency("USD") }),
+        };
+        let months = (0..8).map(|n| from.month().first_day().plus_months(n)).filter(|&month| month < to);
+        let mut month_weights = BTreeMap::new();
+        if self.one_in(2) {
+            for month in months.collect::<Vec<_>>() {
+                if !self.one_in(4) {
+                    month_weights.insert(month, self.below(5) as u32);
+                }
+            }
+        }
+        if month_weights.values().all(|&weight| weight == 0) {
+            month_weights.clear();
+        }
+        Target { subject, dates: DateRange { from, to }, value, month_weights }
+    }
+
     fn credits(&mut self) -> Credits {
         let mut credits = Vec::new();
         for role in [Role::Sourced, Role::Influenced] {
@@ -493,6 +527,15 @@ fn new_tenant() -> (Book, Connection) {
         insert_lead(&sql, &of, &lead);
         send(1, Record::Lead(id(&of), State::Present(lead)));
     }
+    let all = subjects();
+    for n in 0..TARGETS {
+        let (of, place) = (format!("t{n}"), dice.below(all.len() as u64) as usize);
+        // Two for the tenant.
+        let (subject, (kind, subject_id)) = all[if n < 2 { 0 } else { place }].clone();
+        let target = dice.target(subject);
+        insert_target(&sql, (&of, kind, &subject_id), &target);
+        send(1, Record::Target(id(&of), State::Present(target)));
+    }
     for n in 0..DEALS {
         let (of, deal) = (format!("d{n}"), dice.deal());
         let current = if n % 40 == 39 { State::Deleted(()) } else { State::Present(deal) };
@@ -508,6 +551,7 @@ fn new_tenant() -> (Book, Connection) {
     sql.execute_batch(PROSPECTS).unwrap();
     sql.execute_batch(SUBJECTS).unwrap();
     divide(&sql, "told", "part", "worth");
+    sql.execute_batch("ANALYZE").unwrap();
 
     // In any order; but few batches change the ground, as each of those tells everything anew.
     let (ground, mut others): (Vec<_>, Vec<_>) = versions
@@ -594,6 +638,20 @@ fn insert_deal(sql: &Connection, deal_id: &str, deal: &Deal) {
             .unwrap()
             .execute(params![deal_id, role, credit.partner.as_str(), share_bps])
             .unwrap();
+    }
+}
+
+fn insert_target(sql: &Connection, (of, kind, subject): (&str, &str, &str), target: &Target) {
+    let (goal, currency) = match target.value {
+        TargetValue::WonCount(count) => (count as i64, None),
+        TargetValue::WonAmount(money) => (money.amount.e4(), Some(money.currency.code().to_owned())),
+    };
+    let (from, to) = (target.dates.from.day_number(), target.dates.to.day_number());
+    let row = params![of, kind, subject, from, to, goal, currency];
+    sql.execute("INSERT INTO target VALUES (?, ?, ?, ?, ?, ?, ?)", row).unwrap();
+    for (month, weight) in &target.month_weights {
+        let row = params![of, month.day_number(), weight];
+        sql.execute("INSERT INTO month_weight VALUES (?, ?, ?)", row).unwrap();
     }
 }
 
