@@ -122,6 +122,12 @@ fn alone(mut card: Scorecard) -> Scorecard {
     if let Some(kpi) = &mut card.opportunity_pipeline {
         (kpi.comparison, kpi.change, kpi.comparison_open) = (None, None, None);
     }
+    if let Some(kpi) = &mut card.marketing_channel {
+        (kpi.comparison, kpi.change) = (None, None);
+        for figure in [&mut kpi.lead_count, &mut kpi.won_count, &mut kpi.won_amount, &mut kpi.spend] {
+            alone(figure);
+        }
+    }
     if let Some(kpi) = &mut card.close_rate {
         (kpi.comparison, kpi.change) = (None, None);
         alone(&mut kpi.resolved);
