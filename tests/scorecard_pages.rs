@@ -145,7 +145,7 @@ async fn pages_hold_every_row_once_in_the_order_of_bytes() {
     sidecar.stop().await;
 }
 
-/// After each page the last row that it gave is deleted, a row comes before all, one right behind the boundary, and
+/// After each page the last row that it gave is deleted, every other time, a row comes before all, one right behind the boundary, and
 /// once one that the walk has not reached goes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_walk_among_writes_neither_skips_nor_repeats_a_row() {
@@ -167,7 +167,9 @@ async fn a_walk_among_writes_neither_skips_nor_repeats_a_row() {
                     break;
                 }
                 let last = walked.last().expect("a page that isn't the last has rows").clone();
-                write(&mut caller, rows, page_count, &[&last], true).await;
+                if page_count % 2 == 0 {
+                    write(&mut caller, rows, page_count, &[&last], true).await;
+                }
                 write(&mut caller, rows, page_count, &[&format!("!{page_count}")], false).await;
                 if IDS.contains(&last.as_str()) {
                     // Right behind the boundary, or behind the next row where that is the same with a space.

@@ -89,7 +89,7 @@ fn a_missing_rate_is_not_1() {
     assert_eq!(average_deal_size(&measures), Err(Absent::NoAmountKnown));
     assert_eq!(pipeline(&book, "2024-03-31").deals, tally(1, 0, 0));
     let spent = spent(&book);
-    assert_eq!((spent.amount_e4, spent.unconverted_day_count), (22 * 2_0000, 31 + 9));
+    assert_eq!((spent.amount_e4, spent.unconverted_day_count), (22 * 20_000, 31 + 9));
 }
 
 /// Nor are they 0 in the mean, the median or the money per day.
