@@ -88,7 +88,8 @@ const PEERS: &str = "
             count(part_e4) FILTER (WHERE what = 'won') AS priced_count,
             sum(part_e4) FILTER (WHERE what = 'won') AS won_e4,
             sum(max(1, ended_on - opened_on)) FILTER (WHERE what = 'won') AS cycle_days
-        FROM passing CROSS JOIN worth ON what = outcome AND deal = id WHERE ended_on >= :from AND ended_on < :to
+        FROM passing CROSS JOIN worth ON what = outcome AND deal = id
+        WHERE ended_on >= :from AND ended_on < :to
         GROUP BY kind, subject
     ), cohort AS (
         SELECT kind, subject, count(*) AS prospect_count,

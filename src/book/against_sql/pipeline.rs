@@ -97,8 +97,9 @@ const PIPELINE: &str = "
 
 const MOVED: &str = "
     WITH ends AS (
-        SELECT then_.kind, then_.subject, movement.name, outcome, then_.part_e4 AS opening_e4, now.part_e4 AS closing_e4,
-            opened_on <= since AND ended_on > since AS was_open, opened_on <= until AND ended_on > until AS is_open
+        SELECT then_.kind, then_.subject, movement.name, outcome, then_.part_e4 AS opening_e4,
+            now.part_e4 AS closing_e4, opened_on <= since AND ended_on > since AS was_open,
+            opened_on <= until AND ended_on > until AS is_open
         FROM movement CROSS JOIN stood_worth AS then_ ON then_.what = 'opening ' || name
             CROSS JOIN life ON life.id = then_.deal
             CROSS JOIN stood_worth AS now ON now.what = 'closing ' || name AND now.deal = then_.deal

@@ -22,8 +22,9 @@ const CASES: [(&str, &str, i32); 5] = [
 const FINDINGS: &str = "
     WITH first_rate AS (SELECT currency, min(in_force_on) AS first_on FROM rate GROUP BY currency
     ), seen AS (
-        SELECT life.id, amount_e4, life.currency, life.opened_on, ended_on, coalesce(first_on, 1000000) AS rate_from,
-            opened_on <= :as_of AND ended_on > :as_of AS is_open, ended_on >= :from AND opened_on < :to AS is_seen
+        SELECT life.id, amount_e4, life.currency, life.opened_on, ended_on,
+            coalesce(first_on, 1000000) AS rate_from, opened_on <= :as_of AND ended_on > :as_of AS is_open,
+            ended_on >= :from AND opened_on < :to AS is_seen
         FROM life LEFT JOIN first_rate USING (currency)
     ), counted AS (
         SELECT deal.*, seen.opened_on AS began_on, ended_on, rate_from, is_open
@@ -48,7 +49,8 @@ const FINDINGS: &str = "
         UNION ALL SELECT 'ClosedBeforeOpened', id FROM counted WHERE closed_on < opened_on
         UNION ALL SELECT 'ExpiredBeforeOpened', id FROM counted WHERE expires_on < opened_on
         UNION ALL SELECT 'ClosedInFuture', id FROM counted
-            WHERE closed_on > :as_of AND closed_on > (SELECT max(told_on) FROM version WHERE deal = counted.id)
+            WHERE closed_on > :as_of
+                AND closed_on > (SELECT max(told_on) FROM version WHERE deal = counted.id)
         UNION ALL SELECT 'OneVersion', id FROM counted
             WHERE (SELECT count(*) FROM version WHERE deal = counted.id) = 1
         UNION ALL SELECT 'ExpectedClosePassed', id FROM seen JOIN deal USING (id)

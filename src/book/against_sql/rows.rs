@@ -208,6 +208,7 @@ const SUBJECTS: &str = "
     UNION ALL SELECT DISTINCT kind, subject, deal
     FROM member JOIN credit ON credit.partner = member.partner AND role = 'sourced';
     CREATE INDEX has_deal_by_deal ON has_deal (deal);
+    CREATE INDEX has_deal_by_subject ON has_deal (kind, subject);
 
     CREATE TABLE has_prospect AS
     SELECT 'tenant' AS kind, '' AS subject, id AS prospect FROM prospect
@@ -222,6 +223,7 @@ const SUBJECTS: &str = "
     UNION SELECT prospect.id, product FROM prospect JOIN life USING (id) WHERE NOT is_lead;
     CREATE UNIQUE INDEX prospect_by_id ON prospect (id);
     CREATE INDEX has_prospect_by_prospect ON has_prospect (prospect);
+    CREATE INDEX has_prospect_by_subject ON has_prospect (kind, subject);
 ";
 
 /// What each subject has of the amounts that were divided.

@@ -12,7 +12,9 @@ use crate::kpi::target::Progress;
 
 const AS_OF: [&str; 4] = ["2024-01-31", "2024-02-15", "2024-03-31", "2024-05-10"];
 
+/// Every target that is under way on a day.
 const TARGETS: &str = "
+    CREATE TEMP TABLE told_target AS
     WITH asked AS (
         SELECT target.*, currency IS NULL AS is_count FROM target WHERE from_on <= :as_of AND to_on > :as_of
     ), won AS (
@@ -70,18 +72,23 @@ const TARGETS: &str = "
             END AS of_all
         FROM asked JOIN current USING (id) LEFT JOIN month USING (id) GROUP BY asked.id
     )
-    SELECT asked.id, is_count, currency = 'EUR', goal, coalesce(won_count, 0), coalesce(won_e4, 0),
+    SELECT asked.id, is_count, currency = 'EUR' AS is_foreign, goal, coalesce(won_count, 0),
+        coalesce(won_e4, 0),
         coalesce(expected_count, 0), coalesce(expected_priced_count, 0), coalesce(expected_e4, 0),
         coalesce(overdue_count, 0), coalesce(overdue_priced_count, 0), coalesce(overdue_e4, 0),
         coalesce(unweighted_count, 0), coalesce(unweighted_priced_count, 0), coalesce(unweighted_e4, 0),
         coalesce(undated_count, 0), coalesce(undated_priced_count, 0), coalesce(undated_e4, 0),
         coalesce(expected_size, 0), coalesce(weighted, 0), coalesce(overdue_weighted, 0), due, of_all,
-        coalesce(variance, 0.0)
+        coalesce(variance, 0.0), kind, subject
     FROM asked LEFT JOIN won USING (id) LEFT JOIN outlook USING (id) JOIN due USING (id)
-    WHERE asked.kind = :kind AND (asked.subject = :subject OR asked.kind IN ('partner', 'tree') AND (
-        SELECT counts_as FROM survivor WHERE survivor.id = asked.subject
+";
+
+/// A target of a merged partner is the survivor's.
+const OF_SUBJECT: &str = "
+    SELECT * FROM told_target WHERE kind = :kind AND (subject = :subject OR kind IN ('partner', 'tree') AND (
+        SELECT counts_as FROM survivor WHERE survivor.id = told_target.subject
     ) = (SELECT counts_as FROM survivor WHERE survivor.id = :subject))
-    ORDER BY asked.id
+    ORDER BY id
 ";
 
 /// A target as SQL tells it.
@@ -179,13 +186,14 @@ fn every_target_equals_sql() {
     let (book, sql) = &*tenant;
     stand(sql, "targets_stood", AS_OF.map(|as_of| Ask::open_on(as_of, as_of)));
     sql.execute_batch("CREATE INDEX targets_stood_by_deal ON targets_stood (id, what); ANALYZE").unwrap();
-    let mut statement = sql.prepare(TARGETS).unwrap();
     let (mut target_count, mut foreign_count) = (0, 0);
-    for (subject, (kind, of)) in subjects() {
-        for as_of in AS_OF {
-            let open = format!("{as_of} at {as_of}");
-            let day = date(as_of).day_number();
-            let asked = named_params! {":as_of": day, ":open": open, ":kind": kind, ":subject": of};
+    for as_of in AS_OF {
+        let (open, day) = (format!("{as_of} at {as_of}"), date(as_of).day_number());
+        sql.execute_batch("DROP TABLE IF EXISTS temp.told_target").unwrap();
+        sql.execute(TARGETS, named_params! {":as_of": day, ":open": open}).unwrap();
+        let mut statement = sql.prepare(OF_SUBJECT).unwrap();
+        for (subject, (kind, of)) in subjects() {
+            let asked = named_params! {":kind": kind, ":subject": of};
             let told = statement.query_map(asked, |row| Ok(Told::of(row))).unwrap();
             let told: Vec<Told> = told.map(Result::unwrap).collect();
             let found = book.targets(&subject, Roles::SOURCED, date(as_of), ExchangePolicy::AtClose).found;

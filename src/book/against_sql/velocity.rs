@@ -26,7 +26,8 @@ const WINDOWS: [(&str, &str); 5] = [
 /// the sum of the two amounts in the middle.
 const FACTORS: &str = "
     WITH worked AS (
-        SELECT kind, subject, sum(max(0, min(max(ended_on, opened_on + 1), :to) - max(opened_on, :from))) AS days
+        SELECT kind, subject,
+            sum(max(0, min(max(ended_on, opened_on + 1), :to) - max(opened_on, :from))) AS days
         FROM has_deal JOIN life ON life.id = deal GROUP BY kind, subject
     ), ended AS (
         SELECT worth.*, told.cycle_days, told.whole_e4, row_number() OVER (
