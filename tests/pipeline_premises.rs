@@ -420,8 +420,8 @@ async fn known_at_ignores_what_the_host_learnt_later() {
         let open = get(caller, question).await.0.open.expect("always set");
         (open.count, cents(open.amount.as_ref()))
     };
-    assert_eq!(open(&mut caller, noon("03-29")).await, (3, 100 * (300 + 850 + 5_000)));
-    assert_eq!(open(&mut caller, noon("03-30")).await, (2, 100 * (850 + 5_000)));
-    assert_eq!(open(&mut caller, None).await, (2, 100 * (850 + 5_000)));
+    assert_eq!(open(&mut caller, noon("03-29")).await, (3, 30_000 + 85_000 + 500_000));
+    assert_eq!(open(&mut caller, noon("03-30")).await, (2, 85_000 + 500_000));
+    assert_eq!(open(&mut caller, None).await, (2, 85_000 + 500_000));
     sidecar.stop().await;
 }
