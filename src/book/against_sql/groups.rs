@@ -17,10 +17,9 @@ use crate::kpi::marketing_channel::Basis;
 use crate::kpi::measures::{Measures, Tally};
 
 /// With a later day, on which deals of other values are open.
-const WINDOWS: [(&str, &str); 4] = [
+const WINDOWS: [(&str, &str); 3] = [
     ("2024-01-01..2024-02-01", "2024-01-31"),
     ("2023-12-11..2024-03-05", "2024-04-01"),
-    ("2024-04-01..2024-07-01", "2024-07-10"),
     ("2023-07-03..2023-07-04", "2024-06-15"),
 ];
 
@@ -118,7 +117,7 @@ fn nothing() -> Figures {
 fn is_told(subject: &Subject) -> bool {
     match subject {
         Subject::Tenant => true,
-        Subject::Partner { partner, .. } => ["p0", "p5", "p21"].contains(&partner.as_str()),
+        Subject::Partner { partner, .. } => ["p0", "p21"].contains(&partner.as_str()),
         Subject::Employee(employee) => employee.as_str() == "e2",
         Subject::Unit(unit) => unit.as_str() == "u0",
     }
@@ -225,5 +224,5 @@ fn every_row_of_every_dimension_equals_sql() {
             }
         }
     }
-    assert!(told_count > 500, "{told_count} rows");
+    assert!(told_count > 400, "{told_count} rows");
 }
