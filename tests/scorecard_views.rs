@@ -383,7 +383,11 @@ async fn days_in_each_stage() {
             &[("03-01", In("lead")), ("03-12", In("offer")), ("03-13", Won("03-11"))],
             &[("lead", 10)],
         ),
-        ("nor where nothing was sent before", &[("03-12", In("offer")), ("03-13", Won("03-11"))], &[]),
+        (
+            "the first open version tells the stage whenever it was sent",
+            &[("03-12", In("offer")), ("03-13", Won("03-11"))],
+            &[("offer", 10)],
+        ),
         (
             "a reopened deal was not closed",
             &[

@@ -90,8 +90,7 @@ impl Book {
         let open = self.records.deals.versions(deal).iter().filter_map(|kept| {
             let content = self.records.deals.content(kept)?;
             let on = settings.zone.local_date(kept.key.update_time);
-            // What was sent after the closing says nothing of the days before.
-            (content.status == DealStatus::Open && on <= closed_on).then_some((on, content.stage))
+            (content.status == DealStatus::Open).then_some((on, content.stage))
         });
         let mut days: Vec<(Option<_>, i32)> = Vec::new();
         let mut spend = |stage, spent: i32| match days.iter_mut().find(|(known, _)| *known == stage) {
@@ -101,8 +100,10 @@ impl Book {
         let mut since: Option<(Date, Option<_>)> = None;
         for (on, stage) in open {
             match since {
+                // The first one tells the stage from the opening on, whenever it was sent.
                 None => since = Some((opened_on, stage)),
-                Some((from, last_stage)) if last_stage != stage => {
+                // What was sent after the closing says nothing more of the days before.
+                Some((from, last_stage)) if last_stage != stage && on <= closed_on => {
                     let on = on.max(from);
                     spend(last_stage, on.days_since(from));
                     since = Some((on, stage));
