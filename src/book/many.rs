@@ -49,6 +49,16 @@ impl<P: Packed> Many<P> {
         self.chains.get(number.index()).map_or(&[], Chain::versions)
     }
 
+    /// The versions that were ever the current one of their key, oldest first. Of several with one key the
+    /// others are kept, so that what we had been told then stays answerable, and say nothing.
+    pub fn in_force<K>(&self, number: Ref<K>) -> impl DoubleEndedIterator<Item = &Kept<Span>> {
+        let versions = self.versions(number);
+        let is_last_of_its_key = move |&(at, kept): &(usize, &Kept<Span>)| {
+            versions.get(at + 1).is_none_or(|next| next.key != kept.key)
+        };
+        versions.iter().enumerate().filter(is_last_of_its_key).map(|(_, kept)| kept)
+    }
+
     /// The record as it counts: its current version, unless that is a deletion.
     pub fn current<K>(&self, number: Ref<K>) -> Option<P> {
         self.content(self.versions(number).last()?)
@@ -64,5 +74,61 @@ impl<P: Packed> Many<P> {
             None => State::Deleted(()),
             Some(packed) => State::Present(packed.resolve(dictionary)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::book::Book;
+    use crate::book::histories::{apply, currency, days, id, noon, plain_deal, plain_settings};
+    use crate::domain::amount::{Amount, Money};
+    use crate::domain::calendar::date;
+    use crate::domain::filter::Filter;
+    use crate::domain::ids::Term;
+    use crate::domain::premises::{RatesOn, Roles};
+    use crate::domain::record::{Deal, DealStatus, Record, State, Version, VersionKey};
+    use crate::domain::subject::Subject;
+    use crate::kpi::distribution::StageDays;
+
+    /// A deal opened on 1 March and first told on the 5th, twice with one key. Whichever of the two lost stood
+    /// for the days before: the pipeline told its amount, and the cycle had days in its stage.
+    #[test]
+    fn of_two_versions_with_one_key_the_loser_says_nothing() {
+        let told = |stage: &str, units: i64, status| Deal {
+            stage: Some(Term::try_new(stage).unwrap()),
+            amount: Some(Money {
+                amount: Amount::try_from_e4(units * 10_000).unwrap(),
+                currency: currency("USD"),
+            }),
+            ..plain_deal(noon("2024-03-01"), status)
+        };
+        let version = |on, deal| {
+            let key = VersionKey { update_time: noon(on), sequence: 0 };
+            Version { key, record: Record::Deal(id("d"), State::Present(deal)) }
+        };
+        let (offer, lead) = (told("offer", 200, DealStatus::Open), told("lead", 100, DealStatus::Open));
+        let won = told("won", 300, DealStatus::Won(noon("2024-03-11")));
+        let mut found = Vec::new();
+        for first in [vec![offer.clone()], vec![lead.clone()], vec![offer, lead]] {
+            let mut book = Book::default();
+            let settings = Version {
+                key: VersionKey { update_time: noon("2024-01-01"), sequence: 0 },
+                record: Record::Settings(plain_settings()),
+            };
+            let first = first.into_iter().map(|deal| version("2024-03-05", deal));
+            apply(&mut book, [settings].into_iter().chain(first).collect());
+            apply(&mut book, vec![version("2024-03-11", won.clone())]);
+            let scope = book.scope(&Subject::Tenant, &Filter::default(), Roles::SOURCED).unwrap();
+            let movement = book.movement(&scope, date("2024-03-02"), date("2024-03-12"), date("2024-03-12"));
+            let won = book.won_deals(&scope, days("2024-03-01..2024-04-01"), RatesOn::OwnDay);
+            let stages: Vec<_> =
+                won.stages.into_iter().map(|(stage, days)| (stage.map(str::to_owned), days)).collect();
+            found.push((movement.found.opening.amount_e4, stages));
+        }
+        let ten_days_in = |stage: &str| vec![(Some(stage.to_owned()), StageDays { days: 10, deal_count: 1 })];
+        let [offer, lead, both] = found.try_into().unwrap();
+        assert_eq!(offer, (200_0000, ten_days_in("offer")));
+        assert_eq!(lead, (100_0000, ten_days_in("lead")));
+        assert!(both == offer || both == lead, "as if the loser hadn't been sent: {both:?}");
     }
 }

@@ -143,13 +143,12 @@ impl Book {
     /// first version the first. A closed one says nothing of stage and probability: the last open one
     /// before it does.
     pub(super) fn as_it_stood(&self, number: DealRef, on: Date, settings: &Settings) -> Option<PackedDeal> {
-        let versions = self.records.deals.versions(number);
-        let is_known = |kept: &Kept<Span>| settings.zone.local_date(kept.key.update_time) <= on;
-        let known_count = versions.iter().rposition(is_known).map_or(0, |last| last + 1);
-        let content = |kept| self.records.deals.content(kept);
+        let is_known = |kept: &&Kept<Span>| settings.zone.local_date(kept.key.update_time) <= on;
         // Deleted versions have no content.
-        let mut backwards = versions[..known_count].iter().rev().filter_map(content);
-        let mut then = backwards.next().or_else(|| versions.iter().find_map(content))?;
+        let content = |kept| self.records.deals.content(kept);
+        let known = self.records.deals.in_force(number).rev().skip_while(|kept| !is_known(kept));
+        let mut backwards = known.filter_map(content);
+        let mut then = backwards.next().or_else(|| self.records.deals.in_force(number).find_map(content))?;
         if then.status != DealStatus::Open {
             let open = backwards.find(|earlier| earlier.status == DealStatus::Open);
             then.stage = open.as_ref().and_then(|open| open.stage);
