@@ -50,27 +50,23 @@ const VALUES: &str = "
     FROM prospect LEFT JOIN below ON below.id = unit;
     CREATE INDEX prospect_value_by_prospect ON prospect_value (id);
 
-    -- A lead itself has no product.
-    CREATE TABLE lead_value AS
-    SELECT * FROM prospect_value WHERE dimension <> 'product'
-    UNION ALL SELECT 'product', id, NULL FROM prospect;
-    CREATE INDEX lead_value_by_prospect ON lead_value (id);
     ANALYZE;
 ";
 
-/// What has a row: deals of the window or open on the day, and leads of which something is dated in it.
+/// What has a row: deals of the window or open on the day, and leads of which something is dated in it. Units
+/// above the one asked about have none.
 const ROWS: &str = "
     SELECT dimension, value FROM has_deal CROSS JOIN life ON life.id = deal JOIN deal_value USING (id)
     WHERE kind = :kind AND subject = :subject AND (
         opened_on < :to AND ended_on >= :from OR opened_on <= :as_of AND ended_on > :as_of
-    )
+    ) AND (dimension <> 'unit' OR kind <> 'unit' OR value IN (SELECT id FROM below WHERE root = subject))
     UNION SELECT dimension, value
-    FROM has_prospect CROSS JOIN prospect ON prospect.id = prospect JOIN lead_value USING (id)
+    FROM has_prospect CROSS JOIN prospect ON prospect.id = prospect JOIN prospect_value USING (id)
     WHERE kind = :kind AND subject = :subject AND is_lead AND (
         came_on >= :from AND came_on < :to OR converted_on >= :from AND converted_on < :to
         OR disqualified_on >= :from AND disqualified_on < :to
         OR coalesce(purchased_on, lost_on) >= :from AND coalesce(purchased_on, lost_on) < :to
-    )
+    ) AND (dimension <> 'unit' OR kind <> 'unit' OR value IN (SELECT id FROM below WHERE root = subject))
     ORDER BY dimension, value
 ";
 

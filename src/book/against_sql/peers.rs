@@ -73,10 +73,10 @@ const PEERS: &str = "
     WITH active AS (
         SELECT 'partner' AS kind, id AS subject, '' AS place FROM partner
         WHERE merged_into IS NULL AND active AND NOT deleted
-        UNION ALL SELECT 'tree', partner.id, coalesce(survivor.parent, '')
+        UNION ALL SELECT 'tree', partner.id, coalesce(nullif(survivor.parent, survivor.id), '')
         FROM partner JOIN survivor USING (id) WHERE merged_into IS NULL AND active AND NOT deleted
         UNION ALL SELECT 'employee', id, '' FROM employee WHERE active AND NOT deleted
-        UNION ALL SELECT 'unit', id, coalesce(parent, '') FROM unit WHERE NOT deleted
+        UNION ALL SELECT 'unit', id, coalesce(nullif(parent, id), '') FROM unit WHERE NOT deleted
     ), passing AS (SELECT * FROM life WHERE region = :region OR :region = ''
     ), dealt AS (
         SELECT kind, subject,
