@@ -112,6 +112,6 @@ fn the_average_leaves_out_deals_without_an_amount() {
     let standing = book.standing(&scope, &march, RatesOn::OwnDay, false).standing;
     assert_eq!(
         deal_velocity(&standing).unwrap().terms(),
-        Some((Quantity::AmountE4(1_200_0000), Quantity::Count(31)))
+        Some((Quantity::AmountE4(12_000_000), Quantity::Count(31)))
     );
 }
