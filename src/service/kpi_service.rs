@@ -16,6 +16,7 @@ use crate::domain::calendar::Date;
 use crate::domain::premises::Premises;
 use crate::domain::record::Settings;
 use crate::domain::subject::Subject;
+use crate::domain::window::{Window, WindowSpec};
 use crate::journal::Journal;
 use crate::proto::channelkpi::v1 as pb;
 
@@ -78,6 +79,11 @@ impl<J: Journal> pb::kpi_service_server::KpiService for Rpc<J> {
 /// Today in the tenant's time zone, where no other day is asked for.
 fn as_of_or_today(as_of: Option<Date>, settings: &Settings) -> Date {
     as_of.unwrap_or_else(|| settings.zone.local_date(now()))
+}
+
+/// A window as dates.
+fn window(spec: WindowSpec, as_of: Date, settings: &Settings) -> Result<Window, Status> {
+    spec.resolve(as_of, &settings.period_starts()).ok_or_else(|| failure::window(as_of))
 }
 
 /// Whose rows a question folds.

@@ -115,7 +115,7 @@ impl<'a> Cards<'a> {
     /// The question's window as dates.
     pub fn window(settings: &Settings, asked: &CardQuestion, as_of: Option<Date>) -> Result<Window, Status> {
         let as_of = as_of_or_today(as_of, settings);
-        asked.window.resolve(as_of, &settings.period_starts()).ok_or_else(|| failure::window(as_of))
+        super::window(asked.window, as_of, settings)
     }
 
     /// For cards of one subject.

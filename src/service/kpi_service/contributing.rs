@@ -4,11 +4,10 @@ use tonic::{Request, Response};
 
 use super::render::contributing;
 use super::token::Walk;
-use super::{Rpc, RpcResult, as_of_or_today, failure, page, parse, scope};
+use super::{Rpc, RpcResult, as_of_or_today, failure, page, parse, scope, window};
 use crate::book::Behind;
 use crate::domain::calendar::DateRange;
 use crate::domain::premises::RatesOn;
-use crate::domain::window::WindowSpec;
 use crate::journal::Journal;
 use crate::proto::channelkpi::v1 as pb;
 
@@ -27,10 +26,7 @@ pub async fn list<J: Journal>(
     let answer = rpc.ask(&tenant, knowledge, move |book, settings| {
         let kept_day = walk.as_ref().and_then(|walk| walk.as_of);
         let as_of = as_of_or_today(asked.as_of.or(kept_day), settings);
-        let resolve = |spec: WindowSpec| {
-            spec.resolve(as_of, &settings.period_starts()).ok_or_else(|| failure::window(as_of))
-        };
-        let window = asked.window.map(resolve).transpose()?;
+        let window = asked.window.map(|spec| window(spec, as_of, settings)).transpose()?;
         let exchange = asked.premises.exchange;
         let (dates, rates) = match &window {
             Some(window) => (window.counted(), exchange.rates_in(window)),

@@ -3,7 +3,7 @@
 use tonic::{Request, Response};
 
 use super::render::marketing;
-use super::{Rpc, RpcResult, as_of_or_today, failure, parse, scope};
+use super::{Rpc, RpcResult, as_of_or_today, failure, parse, scope, window};
 use crate::book::MarketingQuestion;
 use crate::domain::window::Window;
 use crate::journal::Journal;
@@ -21,8 +21,7 @@ pub async fn get<J: Journal>(
     let knowledge = asked.premises.knowledge;
     let answer = rpc.ask(&tenant, knowledge, move |book, settings| {
         let as_of = as_of_or_today(asked.as_of, settings);
-        let window = asked.window.resolve(as_of, &settings.period_starts());
-        let window = window.ok_or_else(|| failure::window(as_of))?;
+        let window = window(asked.window, as_of, settings)?;
         let before = window.compared(asked.comparison);
         let question = MarketingQuestion {
             subject: &asked.subject,
