@@ -20,7 +20,7 @@ use crate::domain::filter::{CreditFilter, Filter};
 use crate::domain::ids::Term;
 use crate::domain::premises::{RatesOn, Roles};
 use crate::domain::record::{
-    Deal, DealStatus, Media, Record, RecordKey, RecordKind, Role, Settings, State, Unit, Version,
+    Deal, DealStatus, Media, Record, RecordKey, RecordKind, Role, Settings, State, Unit, Version, VersionKey,
 };
 use crate::domain::subject::{Subject, SubjectKind};
 use crate::kpi::measures::Measures;
@@ -41,6 +41,15 @@ pub fn book_of(history: Vec<Vec<Version>>) -> Book {
     for versions in history {
         apply(&mut book, versions);
     }
+    book
+}
+
+/// A book with the settings of `plain_settings` and these records.
+pub fn book_of_records(records: impl IntoIterator<Item = Record>) -> Book {
+    let mut book = Book::default();
+    let key = VersionKey { update_time: Instant::FIRST, sequence: 0 };
+    let records = [Record::Settings(plain_settings())].into_iter().chain(records);
+    apply(&mut book, records.map(|record| Version { key, record }).collect());
     book
 }
 

@@ -2,29 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use super::histories::{apply, currency, days, id, noon, plain_deal, plain_settings};
-use super::{Book, MarketingQuestion, Told};
+use super::histories::{book_of_records as book, currency, days, id, noon, plain_deal, plain_settings};
+use super::{MarketingQuestion, Told};
 use crate::domain::amount::{Amount, BasisPoints, Money};
-use crate::domain::calendar::{Instant, date};
+use crate::domain::calendar::date;
 use crate::domain::filter::{Dimension, Filter, GroupValue};
 use crate::domain::ids::Term;
 use crate::domain::premises::{Premises, RatesOn, Roles};
-use crate::domain::record::{
-    Credit, Credits, Deal, DealStatus, Record, Role, State, Unit, Version, VersionKey,
-};
+use crate::domain::record::{Credit, Credits, Deal, DealStatus, Record, Role, State, Unit};
 use crate::domain::subject::{Subject, SubjectKind};
 use crate::domain::window::WindowSpec;
 use crate::kpi::marketing_channel::Basis;
 use crate::kpi::measures::Tally;
-
-/// A book with the settings of `plain_settings` and these records.
-fn book(records: impl IntoIterator<Item = Record>) -> Book {
-    let mut book = Book::default();
-    let key = VersionKey { update_time: Instant::FIRST, sequence: 0 };
-    let records = [Record::Settings(plain_settings())].into_iter().chain(records);
-    apply(&mut book, records.map(|record| Version { key, record }).collect());
-    book
-}
 
 fn tally(count: i64, amount_e4: i128) -> Tally {
     Tally { count, priced_count: count, amount_e4 }

@@ -12,7 +12,9 @@ mod money;
 mod time;
 
 use super::Book;
-use super::histories::{apply, currency, days, id, noon, plain_deal, plain_settings, scope};
+use super::histories::{
+    apply, book_of_records as book, currency, days, id, noon, plain_deal, plain_settings, scope,
+};
 use crate::domain::amount::{Amount, BasisPoints, Money};
 use crate::domain::calendar::{DateRange, Instant, date};
 use crate::domain::exchange::{Rate, RateKey};
@@ -22,15 +24,6 @@ use crate::domain::subject::Subject;
 use crate::domain::window::{Window, WindowSpec};
 use crate::kpi::measures::{Measures, Tally};
 use crate::kpi::pipeline::Worth;
-
-/// A book with the settings of `plain_settings` and these records.
-fn book(records: impl IntoIterator<Item = Record>) -> Book {
-    let mut book = Book::default();
-    let key = VersionKey { update_time: Instant::FIRST, sequence: 0 };
-    let records = [Record::Settings(plain_settings())].into_iter().chain(records);
-    apply(&mut book, records.map(|record| Version { key, record }).collect());
-    book
-}
 
 fn measures(book: &Book, subject: &Subject, dates: DateRange) -> Measures {
     book.fold(&scope(book, subject).expect("a known subject"), dates, RatesOn::OwnDay).measures
