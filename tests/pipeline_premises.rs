@@ -3,6 +3,8 @@
 
 #[path = "support/pipeline.rs"]
 mod pipeline;
+#[path = "support/premises.rs"]
+mod premises;
 #[path = "support/sidecar.rs"]
 mod sidecar;
 #[allow(dead_code)] // every test takes what it needs
@@ -16,12 +18,13 @@ use channel_kpi::proto::channelkpi::v1::subject::Subject as Of;
 use channel_kpi::proto::channelkpi::v1::target::Value;
 use channel_kpi::proto::channelkpi::v1::{
     ConfigureTenantRequest, CreditFilter, CreditRole, Deal, Exchange, ExchangePolicy, ExchangeRate,
-    ExchangeRateKey, Filter, GetPipelineRequest, GetRecordRequest, LabelTerms, MediaTerms, Partner,
-    PartnerCredit, Pipeline, PipelineDefinition, Premises, Record, RecordKey, StageProbability, Subject,
-    Target, TargetProgress, TenantSettings, Terms,
+    ExchangeRateKey, Filter, GetPipelineRequest, GetRecordRequest, LabelTerms, MediaTerms, Partner, Pipeline,
+    PipelineDefinition, Premises, Record, RecordKey, StageProbability, Subject, Target, TargetProgress,
+    TenantSettings,
 };
 use channel_kpi::proto::google::r#type::{Decimal, Money};
 use pipeline::{ask, cents, get, partner, tally};
+use premises::{credit, filtered, none, terms};
 use prost_types::Timestamp;
 use sidecar::{Caller, Sidecar};
 use tonic::Code;
@@ -29,22 +32,6 @@ use worked_example::{at, date, deal, lost, noon, records, settings, usd, version
 
 fn under(premises: Premises, question: GetPipelineRequest) -> GetPipelineRequest {
     GetPipelineRequest { premises: Some(premises), ..question }
-}
-
-fn filtered(filter: Filter) -> Premises {
-    Premises { filter: Some(filter), ..Premises::default() }
-}
-
-fn terms(values: &[&str]) -> Option<Terms> {
-    Some(Terms { values: values.iter().map(|value| value.to_string()).collect(), include_none: false })
-}
-
-fn none() -> Option<Terms> {
-    Some(Terms { values: Vec::new(), include_none: true })
-}
-
-fn credit(partner_id: &str, role: CreditRole, share_bps: i32) -> PartnerCredit {
-    PartnerCredit { partner_id: partner_id.into(), role: role.into(), share_bps: Some(share_bps) }
 }
 
 fn progress(pipeline: &Pipeline) -> &TargetProgress {

@@ -1,6 +1,8 @@
 //! What a scorecard rests on (docs/kpis.md §1 "Credit", §3, §4) through gRPC on a real socket: roles, exchange policies
 //! and filters, each against figures worked out by hand.
 
+#[path = "support/premises.rs"]
+mod premises;
 #[allow(dead_code)] // every test takes what it needs
 #[path = "support/scorecard.rs"]
 mod scorecard;
@@ -14,9 +16,10 @@ use channel_kpi::proto::channelkpi::v1::record::Record as Kind;
 use channel_kpi::proto::channelkpi::v1::{
     CreditFilter, CreditRole, Deal, Definition, Exchange, ExchangePolicy, ExchangeRate, ExchangeRateKey,
     Filter, GetScorecardRequest, LabelTerms, ListScorecardsRequest, MarketingSpend, Media, MediaTerms,
-    Partner, PartnerCredit, Position, Premises, Record, Scorecard, Subject, SubjectKind, Terms, View,
+    Partner, Position, Premises, Record, Scorecard, Subject, SubjectKind, Terms, View,
 };
 use channel_kpi::proto::google::r#type::{Decimal, Money};
+use premises::{credit, filtered, none, terms};
 use scorecard::{factors, figure, march, money, partner, row, row_before, row_of_the_others};
 use sidecar::{Caller, Sidecar};
 use worked_example::{at, date, deal, lost, noon, records, settings, version, won};
@@ -28,22 +31,6 @@ fn under(premises: Premises, subject: Subject) -> GetScorecardRequest {
 async fn get(caller: &mut Caller, question: GetScorecardRequest) -> (Scorecard, Definition) {
     let answer = caller.kpis.get_scorecard(question).await.expect("the question is valid").into_inner();
     (answer.scorecard.expect("always set"), answer.definition.expect("always set"))
-}
-
-fn filtered(filter: Filter) -> Premises {
-    Premises { filter: Some(filter), ..Premises::default() }
-}
-
-fn terms(values: &[&str]) -> Option<Terms> {
-    Some(Terms { values: values.iter().map(|value| value.to_string()).collect(), include_none: false })
-}
-
-fn none() -> Option<Terms> {
-    Some(Terms { values: Vec::new(), include_none: true })
-}
-
-fn credit(partner_id: &str, role: CreditRole, share_bps: i32) -> PartnerCredit {
-    PartnerCredit { partner_id: partner_id.into(), role: role.into(), share_bps: Some(share_bps) }
 }
 
 /// The one row under a line of names.

@@ -10,18 +10,16 @@ mod sidecar;
 #[path = "support/worked_example.rs"]
 mod worked_example;
 
-use channel_kpi::proto::channelkpi::v1::figure::Result as Told;
-use channel_kpi::proto::channelkpi::v1::quantity::Quantity as Q;
 use channel_kpi::proto::channelkpi::v1::record::Record as Kind;
 use channel_kpi::proto::channelkpi::v1::record_key::Key;
 use channel_kpi::proto::channelkpi::v1::subject::Subject as Of;
 use channel_kpi::proto::channelkpi::v1::{
-    AbsentReason, CreditRole, Deal, Employee, Figure, FigureKind, Filter, GetScorecardRequest, Kpi, Lead,
+    AbsentReason, CreditRole, Deal, Employee, FigureKind, Filter, GetScorecardRequest, Kpi, Lead,
     ListContributingRecordsRequest, OrgUnit, Partner, PartnerCredit, PartnerSubject, Position, Premises,
-    Quantity, Record, Scorecard, Subject, Terms, Trend, View,
+    Record, Scorecard, Subject, Terms, Trend, View,
 };
 use channel_kpi::proto::google::r#type::Money;
-use scorecard::{ask, dates, march, partner};
+use scorecard::{ask, dates, march, outcome, partner, terms};
 use sidecar::{Caller, Sidecar};
 use worked_example::{at, deal, lost, noon, records, settings, version, won};
 
@@ -47,26 +45,6 @@ async fn get(caller: &mut Caller, question: GetScorecardRequest) -> Scorecard {
 /// March 2024 in the full view.
 async fn full(caller: &mut Caller, subject: Subject) -> Scorecard {
     get(caller, GetScorecardRequest { view: View::Full.into(), ..march(subject) }).await
-}
-
-fn figure(figure: Option<&Figure>) -> Result<f64, AbsentReason> {
-    match figure.expect("asked for").result.as_ref().expect("a value or a reason") {
-        Told::Value(ratio) => Ok(ratio.quotient),
-        Told::AbsentReason(reason) => Err(AbsentReason::try_from(*reason).expect("one of ours")),
-    }
-}
-
-/// Numerator and denominator: counts, or amounts in ten-thousandths.
-fn terms(figure: Option<&Figure>) -> (i64, i64) {
-    let Some(Told::Value(ratio)) = figure.and_then(|figure| figure.result.as_ref()) else {
-        panic!("{figure:?} is absent")
-    };
-    let term = |term: &Option<Quantity>| match term.as_ref().and_then(|term| term.quantity.as_ref()) {
-        Some(Q::Count(count)) => *count,
-        Some(Q::Amount(amount)) => amount.units * 10_000 + i64::from(amount.nanos / 100_000),
-        None => panic!("{ratio:?} has no terms"),
-    };
-    (term(&ratio.numerator), term(&ratio.denominator))
 }
 
 fn values(values: &[&str]) -> Option<Terms> {
@@ -97,7 +75,7 @@ fn named(id: &str) -> Partner {
 fn told(position: Option<&Position>) -> String {
     let Some(position) = position else { return "none".into() };
     let percentile = position.percentile.map_or("-".into(), |share| format!("{share:.3}"));
-    let median = figure(position.median.as_ref()).expect("the peers have one");
+    let median = outcome(position.median.as_ref()).expect("the peers have one");
     format!("{}/{} {percentile} {median}", position.rank, position.peer_count)
 }
 
@@ -184,7 +162,7 @@ async fn a_subject_stands_among_its_peers() {
         assert_eq!(positions(&card), ["none"; 4], "{id}");
         assert_eq!(terms(card.deal_count.expect("asked for").figure.as_ref()), (count, 1), "{id}");
         let score = card.value_score.expect("asked for");
-        assert_eq!(figure(score.figure.as_ref()), Err(AbsentReason::NoPeer), "{id}");
+        assert_eq!(outcome(score.figure.as_ref()), Err(AbsentReason::NoPeer), "{id}");
     }
     // The only seller, and the tenant.
     let only = positions(&full(&mut caller, employee("e1")).await);
@@ -248,7 +226,7 @@ async fn branches_stand_beside_branches_of_the_same_parent() {
         assert_eq!(score, expected, "{subject:?}");
     }
     let points = async |caller: &mut Caller, subject| {
-        figure(full(caller, subject).await.value_score.expect("asked for").figure.as_ref())
+        outcome(full(caller, subject).await.value_score.expect("asked for").figure.as_ref())
     };
     assert_eq!(points(&mut caller, unit("north")).await, Ok(50.0)); // of a mean of 200
     assert_eq!(points(&mut caller, branch("C")).await, Ok(100.0 * 50.0 / 225.0));
@@ -287,16 +265,16 @@ async fn medians_and_means_of_whole_deals() {
     };
     let (median, mean) = told(&mut caller, partner("T")).await;
     assert_eq!(terms(median.as_ref()), (3, 2)); // of one and two ten-thousandths: one and a half
-    assert_eq!(figure(median.as_ref()), Ok(0.000_15));
+    assert_eq!(outcome(median.as_ref()), Ok(0.000_15));
     assert_eq!(terms(mean.as_ref()), (3, 2));
     let (median, mean) = told(&mut caller, partner("S")).await; // has 100, 50 and 10 of 400, 100 and 10
-    assert_eq!((figure(median.as_ref()), terms(mean.as_ref())), (Ok(50.0), (510_0000, 3)));
+    assert_eq!((outcome(median.as_ref()), terms(mean.as_ref())), (Ok(50.0), (510_0000, 3)));
     let (median, mean) = told(&mut caller, partner("U")).await;
-    assert_eq!(figure(median.as_ref()), Err(AbsentReason::NoAmountKnown));
-    assert_eq!(figure(mean.as_ref()), Err(AbsentReason::NoAmountKnown));
+    assert_eq!(outcome(median.as_ref()), Err(AbsentReason::NoAmountKnown));
+    assert_eq!(outcome(mean.as_ref()), Err(AbsentReason::NoAmountKnown));
     // Only partners have parts of deals.
     let (median, mean) = told(&mut caller, employee("e2")).await;
-    assert_eq!((figure(median.as_ref()), mean), (Ok(100.0), None));
+    assert_eq!((outcome(median.as_ref()), mean), (Ok(100.0), None));
     let basic = get(&mut caller, march(partner("S"))).await.average_deal_size.expect("asked for");
     assert_eq!((basic.median, basic.mean_whole_deal), (None, None));
     sidecar.stop().await;

@@ -11,19 +11,17 @@ mod sidecar;
 mod worked_example;
 
 use channel_kpi::proto::channelkpi::v1::comparison::Comparison as Against;
-use channel_kpi::proto::channelkpi::v1::figure::Result as Told;
-use channel_kpi::proto::channelkpi::v1::quantity::Quantity as Q;
 use channel_kpi::proto::channelkpi::v1::record::Record as Kind;
 use channel_kpi::proto::channelkpi::v1::subject::Subject as Of;
 use channel_kpi::proto::channelkpi::v1::window::Window as Asked;
 use channel_kpi::proto::channelkpi::v1::{
     AbsentReason, BatchGetScorecardsRequest, Change, ChannelPerformance, ComparedFigure, Comparison,
-    DateRange, Deal, Exchange, ExchangePolicy, ExchangeRate, ExchangeRateKey, Figure, Filter,
+    DateRange, Deal, Exchange, ExchangePolicy, ExchangeRate, ExchangeRateKey, Filter,
     GetMarketingPerformanceRequest, GetScorecardRequest, Kpi, LabelTerms, MarketingFigures, Partner, Period,
-    Premises, Quantity, Record, Scorecard, ScorecardQuestion, Subject, Terms, Trend, View, Window,
+    Premises, Record, Scorecard, ScorecardQuestion, Subject, Terms, Trend, View, Window,
 };
 use channel_kpi::proto::google::r#type::{Decimal, Money};
-use scorecard::{ask, dates, march, partner, row};
+use scorecard::{ask, dates, march, outcome, partner, row, terms};
 use sidecar::{Caller, Sidecar};
 use tonic::Code;
 use tonic_types::StatusExt;
@@ -46,25 +44,6 @@ async fn example(sidecar: &Sidecar) -> Caller {
 async fn get(caller: &mut Caller, question: GetScorecardRequest) -> Scorecard {
     let answer = caller.kpis.get_scorecard(question).await.expect("the question is valid").into_inner();
     answer.scorecard.expect("always set")
-}
-
-fn figure(figure: Option<&Figure>) -> Result<f64, AbsentReason> {
-    match figure.expect("asked for").result.as_ref().expect("a value or a reason") {
-        Told::Value(ratio) => Ok(ratio.quotient),
-        Told::AbsentReason(reason) => Err(AbsentReason::try_from(*reason).expect("one of ours")),
-    }
-}
-
-/// The terms of a ratio of counts.
-fn terms(figure: Option<&Figure>) -> (i64, i64) {
-    let Some(Told::Value(ratio)) = figure.and_then(|figure| figure.result.as_ref()) else {
-        panic!("{figure:?} is absent")
-    };
-    let count = |term: &Option<Quantity>| match term {
-        Some(Quantity { quantity: Some(Q::Count(count)) }) => *count,
-        other => panic!("{other:?} is no count"),
-    };
-    (count(&ratio.numerator), count(&ratio.denominator))
 }
 
 fn deals(all: Vec<Deal>) -> Vec<Record> {
@@ -419,30 +398,30 @@ async fn the_value_score_beside_ones_own_past_and_the_tenant() {
         async |caller: &mut Caller, question| get(caller, question).await.value_score.expect("asked for");
 
     let told = score(&mut caller, march(partner("A"))).await;
-    assert_eq!(figure(told.figure.as_ref()), Ok(150.0)); // of a mean of 200
-    assert_eq!(figure(told.comparison.as_ref()), Ok(100.0)); // alone in February
-    assert_eq!(figure(told.tenant_share.as_ref()), Ok(0.75));
-    assert_eq!(figure(told.own_past.as_ref()), Ok(300.0)); // of a mean of 400/4
+    assert_eq!(outcome(told.figure.as_ref()), Ok(150.0)); // of a mean of 200
+    assert_eq!(outcome(told.comparison.as_ref()), Ok(100.0)); // alone in February
+    assert_eq!(outcome(told.tenant_share.as_ref()), Ok(0.75));
+    assert_eq!(outcome(told.own_past.as_ref()), Ok(300.0)); // of a mean of 400/4
     assert_eq!((told.won_count, told.won_amount), (1, usd(300)));
     // The same Marches of the four years before: 150, 0, 450, 0.
     let year_before = Some(Comparison { comparison: Some(Against::YearBefore(true)) });
     let told =
         score(&mut caller, GetScorecardRequest { comparison: year_before, ..march(partner("A")) }).await;
-    assert_eq!(figure(told.own_past.as_ref()), Ok(200.0));
+    assert_eq!(outcome(told.own_past.as_ref()), Ok(200.0));
     // B had nothing before; in July nobody had anything.
     let told = score(&mut caller, march(partner("B"))).await;
-    assert_eq!(figure(told.own_past.as_ref()), Err(AbsentReason::MeanIsZero));
+    assert_eq!(outcome(told.own_past.as_ref()), Err(AbsentReason::MeanIsZero));
     let july = ask(partner("B"), dates("2025-07-01", "2025-08-01"), "2025-07-31");
     let told = score(&mut caller, july).await;
-    assert_eq!(figure(told.figure.as_ref()), Err(AbsentReason::NoPeer));
-    assert_eq!(figure(told.tenant_share.as_ref()), Err(AbsentReason::TotalIsZero));
+    assert_eq!(outcome(told.figure.as_ref()), Err(AbsentReason::NoPeer));
+    assert_eq!(outcome(told.tenant_share.as_ref()), Err(AbsentReason::TotalIsZero));
     // The fourth window before April 1970 would begin in December 1969.
     for (from, to, as_of, absent) in [
         ("1970-04-01", "1970-05-01", "1970-04-30", AbsentReason::NoPast),
         ("1970-05-01", "1970-06-01", "1970-05-31", AbsentReason::MeanIsZero),
     ] {
         let told = score(&mut caller, ask(partner("A"), dates(from, to), as_of)).await;
-        assert_eq!(figure(told.own_past.as_ref()), Err(absent));
+        assert_eq!(outcome(told.own_past.as_ref()), Err(absent));
     }
     sidecar.stop().await;
 }
@@ -472,7 +451,7 @@ async fn peers_are_told_without_the_filter_that_names_their_own_kind() {
         let premises = Some(Premises { filter: Some(filter.clone()), ..Premises::default() });
         let card = get(&mut caller, GetScorecardRequest { premises, ..march(partner("A")) }).await;
         let score = card.value_score.expect("asked for");
-        let found = figure(score.figure.as_ref()).expect("it has peers");
+        let found = outcome(score.figure.as_ref()).expect("it has peers");
         assert!((found - expected).abs() < 1e-9, "{found} under {filter:?}");
         let position = score.position.expect("it has peers");
         assert_eq!((position.rank, position.peer_count), (rank, peer_count), "{filter:?}");
@@ -483,7 +462,7 @@ async fn peers_are_told_without_the_filter_that_names_their_own_kind() {
     let card = get(&mut caller, GetScorecardRequest { premises, ..march(partner("A")) }).await;
     assert_eq!(row(&card), "A no-deal-won 0 (0.00) no-deal-ended 0 (0.00)");
     let score = card.value_score.expect("asked for");
-    assert_eq!((figure(score.figure.as_ref()), score.won_count), (Ok(25.0), 1));
+    assert_eq!((outcome(score.figure.as_ref()), score.won_count), (Ok(25.0), 1));
     sidecar.stop().await;
 }
 
@@ -568,14 +547,14 @@ async fn marketing_channel_is_the_sum_of_the_channels_rows() {
             let told = card.marketing_channel.expect("asked for");
             let figures = |row: &ChannelPerformance| row.figures.clone().expect("always set");
             let case = format!("{subject:?} under {filter:?} on {as_of}");
-            let is_told = |of: &ComparedFigure| figure(of.figure.as_ref());
+            let is_told = |of: &ComparedFigure| outcome(of.figure.as_ref());
             let sums = |of: &ComparedFigure, rows: Vec<ComparedFigure>| {
                 for (whole, parts) in [
                     (&of.figure, rows.iter().map(|row| &row.figure).collect::<Vec<_>>()),
                     (&of.comparison, rows.iter().map(|row| &row.comparison).collect()),
                 ] {
-                    let parts: Result<f64, _> = parts.iter().map(|part| figure(part.as_ref())).sum();
-                    assert_eq!(figure(whole.as_ref()), parts, "{case}");
+                    let parts: Result<f64, _> = parts.iter().map(|part| outcome(part.as_ref())).sum();
+                    assert_eq!(outcome(whole.as_ref()), parts, "{case}");
                 }
             };
             let of = |figure: &dyn Fn(MarketingFigures) -> Option<ComparedFigure>| {
@@ -594,13 +573,13 @@ async fn marketing_channel_is_the_sum_of_the_channels_rows() {
                 (Ok(won), Ok(spent)) => Ok((won - spent) / spent),
                 (Err(absent), _) => Err(absent),
             };
-            assert_eq!(figure(told.figure.as_ref()), expected, "{case}");
+            assert_eq!(outcome(told.figure.as_ref()), expected, "{case}");
         }
     }
     // By hand: 1,300 won by L1's and L4's deals, d1 came by no channel; 310 and 50 were spent.
     let told = get(&mut caller, march(Subject::default())).await.marketing_channel.expect("asked for");
-    assert_eq!(figure(told.won_amount.and_then(|it| it.figure).as_ref()), Ok(1_300.0));
-    assert_eq!(figure(told.spend.and_then(|it| it.figure).as_ref()), Ok(360.0));
-    assert_eq!(figure(told.figure.as_ref()), Ok(940.0 / 360.0));
+    assert_eq!(outcome(told.won_amount.and_then(|it| it.figure).as_ref()), Ok(1_300.0));
+    assert_eq!(outcome(told.spend.and_then(|it| it.figure).as_ref()), Ok(360.0));
+    assert_eq!(outcome(told.figure.as_ref()), Ok(940.0 / 360.0));
     sidecar.stop().await;
 }

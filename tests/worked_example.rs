@@ -3,6 +3,7 @@
 //! Each table is asked of GetScorecard subject by subject, and of ListScorecards kind by kind: both say
 //! the same. `support/worked_example.rs` has the records; a later KPI adds its column to `row`.
 
+#[allow(dead_code)] // every test takes what it needs
 #[path = "support/scorecard.rs"]
 mod scorecard;
 #[path = "support/sidecar.rs"]

@@ -171,3 +171,24 @@ pub fn money(amount: Option<&Money>) -> String {
     };
     if currency_code == "USD" { amount } else { format!("{amount}{currency_code}") }
 }
+
+/// The quotient, or why there is none.
+pub fn outcome(figure: Option<&Figure>) -> Result<f64, AbsentReason> {
+    match figure.expect("asked for").result.as_ref().expect("a value or a reason") {
+        Told::Value(ratio) => Ok(ratio.quotient),
+        Told::AbsentReason(reason) => Err(AbsentReason::try_from(*reason).expect("one of ours")),
+    }
+}
+
+/// Numerator and denominator: counts, or amounts in ten-thousandths.
+pub fn terms(figure: Option<&Figure>) -> (i64, i64) {
+    let Some(Told::Value(ratio)) = figure.and_then(|figure| figure.result.as_ref()) else {
+        panic!("{figure:?} is absent")
+    };
+    let term = |term: &Option<Quantity>| match term.as_ref().and_then(|term| term.quantity.as_ref()) {
+        Some(Q::Count(count)) => *count,
+        Some(Q::Amount(amount)) => amount.units * 10_000 + i64::from(amount.nanos / 100_000),
+        None => panic!("{ratio:?} has no terms"),
+    };
+    (term(&ratio.numerator), term(&ratio.denominator))
+}
