@@ -32,12 +32,15 @@ pub fn heading(whose: &str, definition: &Definition) -> String {
         let (window, as_of) = (days(&definition.comparison_window), day(&definition.comparison_as_of));
         text.push_str(&format!("\nbefore: {window}, as of {as_of}"));
     }
-    let oldest = match &definition.oldest_rate_on {
-        None => String::new(),
-        rate_on => format!(", converted at closing with rates from {} on", day(rate_on)),
+    let converted = match (&definition.oldest_rate_on, &definition.rates_on) {
+        (None, _) => String::new(),
+        (oldest, None) => format!(", converted at closing with rates from {} on", day(oldest)),
+        (oldest, rates_on) => {
+            format!(", converted at the rates of {}, the oldest from {}", day(rates_on), day(oldest))
+        }
     };
     let Definition { reporting_currency_code: currency, time_zone, .. } = definition;
-    text.push_str(&format!("\namounts in {currency}{oldest}; dates in {time_zone}"));
+    text.push_str(&format!("\namounts in {currency}{converted}; dates in {time_zone}"));
     text
 }
 

@@ -1,8 +1,8 @@
 //! One subject's KPIs, a line each, and what is worth saying below.
 
 use channel_kpi::proto::channelkpi::v1::{
-    AverageDealSize, CloseRate, ComparedFigure, DealCount, DealSuccess, DealVelocity, GetScorecardResponse,
-    MarketingReturn, OpportunityPipeline, Position, Scorecard, ValueScore,
+    AverageDealSize, Change, CloseRate, ComparedFigure, DealCount, DealSuccess, DealVelocity, Figure,
+    GetScorecardResponse, MarketingReturn, OpportunityPipeline, Position, Scorecard, ValueScore,
 };
 use channel_kpi::proto::google::r#type::Money;
 
@@ -18,6 +18,19 @@ struct Lines {
     rows: Vec<[String; 8]>,
     remarks: Vec<String>,
 }
+
+/// How a figure and its change are written.
+struct Unit {
+    figure: fn(Option<&Figure>) -> String,
+    change: fn(Option<&Change>) -> String,
+}
+
+const MONEY: Unit = Unit { figure: money_figure, change: |change| relative_change(change, 2) };
+const COUNT: Unit = Unit { figure: count_figure, change: |change| relative_change(change, 0) };
+const DAYS: Unit = Unit { figure: days_figure, change: |change| relative_change(change, 1) };
+const RATE: Unit = Unit { figure: rate_figure, change: points_change };
+const SCORE: Unit =
+    Unit { figure: |figure| number_figure(figure, 1), change: |change| relative_change(change, 1) };
 
 pub fn card(answer: &GetScorecardResponse) -> String {
     let card = answer.scorecard.clone().unwrap_or_default();
@@ -82,14 +95,7 @@ impl Lines {
         let from = ratio(kpi.figure.as_ref()).map_or_else(String::new, |ratio| {
             format!("{} / {} priced deals won", quantity(&ratio.numerator), quantity(&ratio.denominator))
         });
-        self.row([
-            "Average deal size".into(),
-            money_figure(kpi.figure.as_ref()),
-            money_figure(kpi.comparison.as_ref()),
-            relative_change(kpi.change.as_ref(), 2),
-            trend(kpi.change.as_ref()),
-            from,
-        ]);
+        self.compared("Average deal size", MONEY, [&kpi.figure, &kpi.comparison], &kpi.change, from);
         self.position(kpi.position.as_ref(), |median| number::rounded(median, 2));
         if kpi.median.is_some() {
             let whole = kpi.mean_whole_deal.as_ref();
@@ -107,14 +113,7 @@ impl Lines {
 
     fn deal_count(&mut self, kpi: &DealCount, currency: &str) {
         let worth = |money: &Option<Money>| money.as_ref().map_or_else(out_of_range, number::amount);
-        self.row([
-            "Deal count".into(),
-            count_figure(kpi.figure.as_ref()),
-            count_figure(kpi.comparison.as_ref()),
-            relative_change(kpi.change.as_ref(), 0),
-            trend(kpi.change.as_ref()),
-            "deals won".into(),
-        ]);
+        self.compared("Deal count", COUNT, [&kpi.figure, &kpi.comparison], &kpi.change, "deals won");
         self.position(kpi.position.as_ref(), |median| number::rounded(median, 1));
         self.row([
             "  worth".into(),
@@ -152,19 +151,18 @@ impl Lines {
             Some(_) => format!("; {} spent", money_figure(spend.as_ref())),
             None => String::new(),
         };
-        self.row([
-            "Marketing channel".into(),
-            rate_figure(kpi.figure.as_ref()),
-            rate_figure(kpi.comparison.as_ref()),
-            points_change(kpi.change.as_ref()),
-            trend(kpi.change.as_ref()),
+        self.compared(
+            "Marketing channel",
+            RATE,
+            [&kpi.figure, &kpi.comparison],
+            &kpi.change,
             format!(
                 "return: {} leads, {} won, worth {}{spent}",
                 count_figure(leads.as_ref()),
                 count_figure(won.as_ref()),
                 money_figure(worth.as_ref())
             ),
-        ]);
+        );
     }
 
     fn close_rate(&mut self, kpi: &CloseRate) {
@@ -176,14 +174,7 @@ impl Lines {
             let (purchased, all) = (quantity(&ratio.numerator), quantity(&ratio.denominator));
             format!("{purchased} purchased / {all} prospects{unresolved}")
         });
-        self.row([
-            "Close rate".into(),
-            rate_figure(kpi.figure.as_ref()),
-            rate_figure(kpi.comparison.as_ref()),
-            points_change(kpi.change.as_ref()),
-            trend(kpi.change.as_ref()),
-            from,
-        ]);
+        self.compared("Close rate", RATE, [&kpi.figure, &kpi.comparison], &kpi.change, from);
         self.position(kpi.position.as_ref(), percent);
         if let Some(resolved) = &kpi.resolved {
             let from = ratio(resolved.figure.as_ref()).map_or_else(String::new, |ratio| {
@@ -223,26 +214,18 @@ impl Lines {
                 number_figure(cycle.as_ref(), 1)
             )
         });
-        self.row([
-            "Deal velocity".into(),
-            money_figure(kpi.figure.as_ref()),
-            money_figure(kpi.comparison.as_ref()),
-            relative_change(kpi.change.as_ref(), 2),
-            trend(kpi.change.as_ref()),
-            from,
-        ]);
+        self.compared("Deal velocity", MONEY, [&kpi.figure, &kpi.comparison], &kpi.change, from);
         self.position(kpi.position.as_ref(), |median| number::rounded(median, 2));
         if let Some(cycle) = &kpi.mean_cycle_days
             && ratio(cycle.figure.as_ref()).is_some()
         {
-            self.row([
-                "  cycle".into(),
-                days_figure(cycle.figure.as_ref()),
-                days_figure(cycle.comparison.as_ref()),
-                relative_change(cycle.change.as_ref(), 1),
-                trend(cycle.change.as_ref()),
-                "from opening to closing, of deals won".into(),
-            ]);
+            self.compared(
+                "  cycle",
+                DAYS,
+                [&cycle.figure, &cycle.comparison],
+                &cycle.change,
+                "from opening to closing, of deals won",
+            );
         }
         if let (Some(median), Some(p90)) = (kpi.median_cycle_days, kpi.p90_cycle_days) {
             self.remarks
@@ -262,14 +245,7 @@ impl Lines {
         let from = kpi.position.as_ref().map_or_else(String::new, |position| {
             format!("rank {} of {}; 100 is an average peer", position.rank, position.peer_count)
         });
-        self.row([
-            "Value score".into(),
-            number_figure(kpi.figure.as_ref(), 1),
-            number_figure(kpi.comparison.as_ref(), 1),
-            relative_change(kpi.change.as_ref(), 1),
-            trend(kpi.change.as_ref()),
-            from,
-        ]);
+        self.compared("Value score", SCORE, [&kpi.figure, &kpi.comparison], &kpi.change, from);
         let told = |figure: &Option<_>| ratio(figure.as_ref()).is_some();
         if told(&kpi.own_past) {
             let own_past = number_figure(kpi.own_past.as_ref(), 1);
@@ -285,14 +261,7 @@ impl Lines {
         let from = ratio(kpi.figure.as_ref()).map_or_else(String::new, |ratio| {
             format!("{} won / {} ended", quantity(&ratio.numerator), quantity(&ratio.denominator))
         });
-        self.row([
-            "Deal success".into(),
-            rate_figure(kpi.figure.as_ref()),
-            rate_figure(kpi.comparison.as_ref()),
-            points_change(kpi.change.as_ref()),
-            trend(kpi.change.as_ref()),
-            from,
-        ]);
+        self.compared("Deal success", RATE, [&kpi.figure, &kpi.comparison], &kpi.change, from);
         self.position(kpi.position.as_ref(), percent);
         if let Some(leads) = &kpi.lead_qualification
             && ratio(leads.figure.as_ref()).is_some()
@@ -326,13 +295,25 @@ impl Lines {
     }
 
     fn rate(&mut self, name: &str, rate: &ComparedFigure, from: String) {
+        self.compared(name, RATE, [&rate.figure, &rate.comparison], &rate.change, from);
+    }
+
+    fn compared(
+        &mut self,
+        name: &str,
+        unit: Unit,
+        [now, before]: [&Option<Figure>; 2],
+        change: &Option<Change>,
+        from: impl Into<String>,
+    ) {
+        let change = change.as_ref();
         self.row([
             name.into(),
-            rate_figure(rate.figure.as_ref()),
-            rate_figure(rate.comparison.as_ref()),
-            points_change(rate.change.as_ref()),
-            trend(rate.change.as_ref()),
-            from,
+            (unit.figure)(now.as_ref()),
+            (unit.figure)(before.as_ref()),
+            (unit.change)(change),
+            trend(change),
+            from.into(),
         ]);
     }
 
@@ -353,8 +334,8 @@ impl Lines {
 #[cfg(test)]
 pub mod tests {
     use channel_kpi::proto::channelkpi::v1::{
-        AbsentReason, Change, DateRange, Definition, Figure, Interval, PartnerSubject, Quantity, Ratio,
-        Subject, Trend, figure, quantity, subject,
+        AbsentReason, DateRange, Definition, Interval, PartnerSubject, Quantity, Ratio, Subject, Trend,
+        figure, quantity, subject,
     };
     use channel_kpi::proto::google::r#type::Date;
 
@@ -446,6 +427,19 @@ Deal success       66.67 %  no deal ended                  2 won / 3 ended
 Deal success lies between 20.77 % and 93.85 % with 95 % confidence.
 Missed deals: 1, worth 300.00 USD; 1 lost to a competitor, 0 expired.";
         assert_eq!(card(&answer), expected);
+    }
+
+    #[test]
+    fn a_card_tells_at_which_rates_amounts_were_converted() {
+        let told = |oldest_rate_on, rates_on| {
+            heading("Company", &Definition { oldest_rate_on, rates_on, ..definition() })
+        };
+        let (oldest, rates_on) = (date(2024, 2, 28), date(2024, 3, 31));
+        let at_close = "USD, converted at closing with rates from 2024-02-28 on; dates";
+        assert!(told(oldest, None).contains(at_close), "{}", told(oldest, None));
+        let on_a_day = "USD, converted at the rates of 2024-03-31, the oldest from 2024-02-28; dates";
+        assert!(told(oldest, rates_on).contains(on_a_day), "{}", told(oldest, rates_on));
+        assert!(told(None, rates_on).contains("USD; dates"), "nothing was converted");
     }
 
     #[test]
