@@ -87,6 +87,20 @@ limits! {
     unary_in_work_per_tenant_max: u32 = 64, within 1..=1_000_000;
     /// Longest time for a unary call, whatever deadline its client set.
     unary_time_max: Duration = s(30), within ms(1)..=s(3600);
+    /// Most watches at a time, of all tenants together.
+    watches_max: u32 = 10_000, within 1..=1_000_000;
+    /// Most watches at a time of one tenant.
+    watches_per_tenant_max: u32 = 10_000, within 1..=1_000_000;
+    /// Most feeds (ingest streams) at a time, of all tenants together.
+    feeds_max: u32 = 1024, within 1..=1_000_000;
+    /// Most feeds (ingest streams) at a time of one tenant.
+    feeds_per_tenant_max: u32 = 16, within 1..=1_000_000;
+    /// How long a watch or feed lasts, give or take a tenth: then it ends by itself and its client opens another.
+    stream_age_max: Duration = s(1800), within ms(10)..=s(86_400);
+    /// How long the client of a watch may leave what changed unread.
+    watch_unread_max: Duration = s(30), within ms(10)..=s(600);
+    /// After how much silence a watch or feed says that nothing is new.
+    heartbeat_interval: Duration = s(15), within ms(10)..=s(600);
     /// How long a new connection may take to begin to speak.
     first_bytes_timeout: Duration = s(5), within ms(10)..=s(60);
     /// After how long without traffic the peer is asked whether it is still there.

@@ -1,4 +1,5 @@
-//! Admission: how many unary calls are in work at a time, in the process and for each tenant.
+//! Admission: how many unary calls, watches and feeds are in work at a time, in the process and for each
+//! tenant.
 //!
 //! Invariants:
 //! 1. A call counts from its admission until its [`Permit`] is dropped, which the answer's body does
@@ -12,6 +13,7 @@ use hashbrown::HashMap;
 use parking_lot::Mutex;
 use tonic::Status;
 
+use super::methods::MethodKind;
 use crate::config::Limits;
 use crate::domain::ids::TenantId;
 use crate::proto::channelkpi::v1::ErrorReason;
@@ -21,8 +23,17 @@ use crate::service::status::Failure;
 const RETRY_AFTER: Duration = Duration::from_millis(250);
 
 pub(super) struct Admission {
-    process_max: u32,
-    tenant_max: u32,
+    unary: Places,
+    watches: Places,
+    feeds: Places,
+}
+
+/// The places of one kind of method.
+struct Places {
+    what: &'static str,
+    /// The name of each limit, and how much it allows.
+    process_max: (&'static str, u32),
+    tenant_max: (&'static str, u32),
     in_work: Mutex<InWork>,
 }
 
@@ -35,6 +46,7 @@ struct InWork {
 /// The right of one call to be in work.
 pub(super) struct Permit {
     admission: Arc<Admission>,
+    kind: MethodKind,
     tenant: TenantId,
 }
 
@@ -42,53 +54,91 @@ pub(super) struct Permit {
 
 impl Admission {
     pub(super) fn new(limits: &Limits) -> Arc<Self> {
-        Arc::new(Self {
-            process_max: limits.unary_in_work_max,
-            tenant_max: limits.unary_in_work_per_tenant_max,
+        let places = |what, process_max, tenant_max| Places {
+            what,
+            process_max,
+            tenant_max,
             in_work: Mutex::default(),
+        };
+        Arc::new(Self {
+            unary: places(
+                "unary calls",
+                ("unary_in_work_max", limits.unary_in_work_max),
+                ("unary_in_work_per_tenant_max", limits.unary_in_work_per_tenant_max),
+            ),
+            watches: places(
+                "watches",
+                ("watches_max", limits.watches_max),
+                ("watches_per_tenant_max", limits.watches_per_tenant_max),
+            ),
+            feeds: places(
+                "feeds",
+                ("feeds_max", limits.feeds_max),
+                ("feeds_per_tenant_max", limits.feeds_per_tenant_max),
+            ),
         })
     }
 
-    pub(super) fn admit(self: &Arc<Self>, tenant: &TenantId) -> Result<Permit, Status> {
-        let mut in_work = self.in_work.lock();
-        if in_work.process >= self.process_max {
-            return Err(overloaded("process", "unary_in_work_max", self.process_max));
+    pub(super) fn admit(self: &Arc<Self>, kind: MethodKind, tenant: &TenantId) -> Result<Permit, Status> {
+        self.places(kind).take(tenant)?;
+        Ok(Permit { admission: self.clone(), kind, tenant: tenant.clone() })
+    }
+
+    fn places(&self, kind: MethodKind) -> &Places {
+        match kind {
+            MethodKind::Unary => &self.unary,
+            MethodKind::Watch => &self.watches,
+            MethodKind::Feed => &self.feeds,
         }
-        let of_tenant = in_work.by_tenant.entry_ref(tenant).or_default();
-        if *of_tenant >= self.tenant_max {
-            return Err(overloaded("tenant", "unary_in_work_per_tenant_max", self.tenant_max));
-        }
-        *of_tenant += 1;
-        in_work.process += 1;
-        Ok(Permit { admission: self.clone(), tenant: tenant.clone() })
     }
 }
 
-impl Drop for Permit {
-    fn drop(&mut self) {
-        let mut in_work = self.admission.in_work.lock();
+// === impl Places ===
+
+impl Places {
+    fn take(&self, tenant: &TenantId) -> Result<(), Status> {
+        let mut in_work = self.in_work.lock();
+        if in_work.process >= self.process_max.1 {
+            return Err(self.overloaded("process", self.process_max));
+        }
+        let of_tenant = in_work.by_tenant.entry_ref(tenant).or_default();
+        if *of_tenant >= self.tenant_max.1 {
+            return Err(self.overloaded("tenant", self.tenant_max));
+        }
+        *of_tenant += 1;
+        in_work.process += 1;
+        Ok(())
+    }
+
+    fn give_back(&self, tenant: &TenantId) {
+        let mut in_work = self.in_work.lock();
         in_work.process -= 1;
-        if let hashbrown::hash_map::EntryRef::Occupied(mut of_tenant) =
-            in_work.by_tenant.entry_ref(&self.tenant)
-        {
+        if let hashbrown::hash_map::EntryRef::Occupied(mut of_tenant) = in_work.by_tenant.entry_ref(tenant) {
             match of_tenant.get_mut() {
                 1 => drop(of_tenant.remove()),
                 count => *count -= 1,
             }
         }
     }
+
+    fn overloaded(&self, subject: &str, (limit, allowed): (&str, u32)) -> Status {
+        let what = self.what;
+        let message = format!(
+            "{allowed} {what} of this {subject} are in work, which is the most ({limit}): try again soon"
+        );
+        Failure::new(ErrorReason::Overloaded, &message)
+            .with("limit", limit)
+            .with("allowed", allowed)
+            .quota(subject, &message)
+            .retry_after(RETRY_AFTER)
+            .into()
+    }
 }
 
-fn overloaded(subject: &str, limit: &str, allowed: u32) -> Status {
-    let message = format!(
-        "{allowed} unary calls of this {subject} are in work, which is the most ({limit}): try again soon"
-    );
-    Failure::new(ErrorReason::Overloaded, &message)
-        .with("limit", limit)
-        .with("allowed", allowed)
-        .quota(subject, &message)
-        .retry_after(RETRY_AFTER)
-        .into()
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.admission.places(self.kind).give_back(&self.tenant);
+    }
 }
 
 #[cfg(test)]
@@ -102,19 +152,20 @@ mod tests {
         let admission = Admission::new(&limits);
         let [a, b] = ["a", "b"].map(|id| TenantId::try_new(id).unwrap());
         let refused_by = |tenant| {
-            let info = admission.admit(tenant).err()?.get_details_error_info()?;
+            let info = admission.admit(MethodKind::Unary, tenant).err()?.get_details_error_info()?;
             Some((info.metadata["limit"].clone(), info.metadata["allowed"].clone()))
         };
 
-        let first = admission.admit(&a).unwrap();
-        let _second = admission.admit(&a).unwrap();
+        let first = admission.admit(MethodKind::Unary, &a).unwrap();
+        let _second = admission.admit(MethodKind::Unary, &a).unwrap();
         assert_eq!(refused_by(&a), Some(("unary_in_work_per_tenant_max".into(), "2".into())));
-        let third = admission.admit(&b).unwrap();
+        let third = admission.admit(MethodKind::Unary, &b).unwrap();
         assert_eq!(refused_by(&b), Some(("unary_in_work_max".into(), "3".into())));
         drop(first);
-        let _fourth = admission.admit(&a).unwrap();
+        let _fourth = admission.admit(MethodKind::Unary, &a).unwrap();
         drop(third);
-        let in_work = admission.in_work.lock();
+        let _watch = admission.admit(MethodKind::Watch, &b).expect("watches have places of their own");
+        let in_work = admission.unary.in_work.lock();
         assert_eq!((in_work.process, in_work.by_tenant.len()), (2, 1), "b has nothing in work: forgotten");
     }
 }

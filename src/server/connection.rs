@@ -4,7 +4,7 @@
 //! 1. A peer that doesn't begin to speak, and one that takes no byte of what is sent ([`Watched`]).
 //! 2. A call whose client doesn't read: its deadline in the stack is only looked at when the body is
 //!    polled, which hyper doesn't do without room to send. So each stream with a deadline is also
-//!    dropped from outside ([`Streams`]), which resets it.
+//!    dropped from outside ([`Streams`]), which resets it; so is one whose handler gave its client up.
 //!
 //! Dropping the connection ends its streams: their tasks are told by h2 and drop the handlers.
 
@@ -57,12 +57,15 @@ pub(super) struct Connections {
 
 impl Connections {
     pub(super) async fn serve(self, socket: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
-        let streams = Streams { tasks: self.tasks.clone(), reset_at: Arc::default() };
-        let reset_at = streams.reset_at.clone();
+        let streams = Streams { tasks: self.tasks.clone(), next: Arc::default() };
+        let next = streams.next.clone();
         let service = service_fn(move |request: Request<Incoming>| {
             let answering = (request.version() == Version::HTTP_2).then(|| {
                 let answering = self.stack.clone().call(request.map(Body::new));
-                *reset_at.lock() = answering.deadline().map(|deadline| deadline + RESET_SLACK);
+                *next.lock() = Reset {
+                    at: answering.deadline().map(|deadline| deadline + RESET_SLACK),
+                    when: answering.reset().cloned(),
+                };
                 answering
             });
             async move {
@@ -131,7 +134,14 @@ fn http1_explained() -> Response<Body> {
 #[derive(Clone)]
 struct Streams {
     tasks: TaskTracker,
-    reset_at: Arc<Mutex<Option<Instant>>>,
+    next: Arc<Mutex<Reset>>,
+}
+
+/// What ends a stream from outside.
+#[derive(Default)]
+struct Reset {
+    at: Option<Instant>,
+    when: Option<CancellationToken>,
 }
 
 impl<F> hyper::rt::Executor<F> for Streams
@@ -139,10 +149,15 @@ where
     F: Future<Output: Send> + Send + 'static,
 {
     fn execute(&self, stream: F) {
-        let reset_at = self.reset_at.lock().take();
-        match reset_at {
-            Some(reset_at) => drop(self.tasks.spawn(timeout_at(reset_at, stream))),
-            None => drop(self.tasks.spawn(stream)),
+        match std::mem::take(&mut *self.next.lock()) {
+            Reset { at: None, when: None } => drop(self.tasks.spawn(stream)),
+            Reset { at: Some(at), when: None } => drop(self.tasks.spawn(timeout_at(at, stream))),
+            Reset { at: None, when: Some(when) } => {
+                drop(self.tasks.spawn(when.run_until_cancelled_owned(stream)));
+            }
+            Reset { at: Some(at), when: Some(when) } => {
+                drop(self.tasks.spawn(timeout_at(at, when.run_until_cancelled_owned(stream))));
+            }
         }
     }
 }

@@ -11,10 +11,19 @@ use prost_types::FileDescriptorSet;
 pub(super) struct Method {
     /// `channelkpi.v1.KpiService/GetScorecard`.
     pub(super) name: Box<str>,
-    /// Whether either side sends a stream: then only the client bounds its time.
-    pub(super) streaming: bool,
+    pub(super) kind: MethodKind,
     /// Health and reflection: they belong to no tenant and are answered under any load.
     pub(super) infrastructure: bool,
+}
+
+/// Who sends more than one message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MethodKind {
+    Unary,
+    /// The server: a watch. Only the client bounds its time.
+    Watch,
+    /// The client: a feed. Only the client bounds its time.
+    Feed,
 }
 
 pub(super) struct Methods {
@@ -43,11 +52,13 @@ impl Methods {
     fn add_service(&mut self, service: &str, methods: &[prost_types::MethodDescriptorProto]) {
         for method in methods {
             let name = format!("{service}/{}", method.name());
-            let described = Method {
-                streaming: method.client_streaming() || method.server_streaming(),
-                infrastructure: service.starts_with("grpc."),
-                name: name.as_str().into(),
+            let kind = match (method.client_streaming(), method.server_streaming()) {
+                (false, false) => MethodKind::Unary,
+                (false, true) => MethodKind::Watch,
+                (true, _) => MethodKind::Feed,
             };
+            let described =
+                Method { kind, infrastructure: service.starts_with("grpc."), name: name.as_str().into() };
             self.by_path.insert(format!("/{name}").into(), Arc::new(described));
         }
         self.services.insert(service.into());

@@ -17,6 +17,7 @@ mod connection;
 mod deadline;
 mod errors;
 mod health;
+mod life;
 mod listen;
 mod methods;
 mod request_id;
@@ -30,6 +31,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use life::{Life, Over};
 pub use listen::{BindError, Listen, ListenError};
 pub use stack::{Answering, CKPI_TENANT, DEFAULT_TENANT, Stack};
 

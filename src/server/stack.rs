@@ -18,6 +18,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::Status;
 use tonic::body::Body;
@@ -29,7 +30,8 @@ use super::admission::{Admission, Permit};
 use super::call::{Answer, Call};
 use super::deadline::{self, Phase, deadline};
 use super::health::{HealthRpc, Stage};
-use super::methods::{Method, Methods};
+use super::life::Life;
+use super::methods::{Method, MethodKind, Methods};
 use super::request_id::{RequestIds, X_REQUEST_ID};
 use crate::config::Limits;
 use crate::domain::ids::TenantId;
@@ -60,6 +62,7 @@ struct Shared {
     stage: watch::Sender<Stage>,
     calls: TaskTracker,
     unary_time_max: Duration,
+    stream_age_max: Duration,
     message_in_bytes_max: u32,
 }
 
@@ -68,6 +71,8 @@ struct Shared {
 struct Admitted {
     deadline: Option<Instant>,
     permit: Option<Permit>,
+    /// Of streams.
+    reset: Option<CancellationToken>,
 }
 
 // === impl Stack ===
@@ -109,6 +114,7 @@ impl Stack {
             stage,
             calls: TaskTracker::new(),
             unary_time_max: limits.unary_time_max,
+            stream_age_max: limits.stream_age_max,
             message_in_bytes_max: limits.message_in_bytes_max,
         }))
     }
@@ -151,7 +157,7 @@ impl Service<Request<Body>> for Stack {
         let request_id = shared.request_ids.take_over_or_make(request.headers());
         let method = shared.methods.find(request.uri().path());
         let admitted = shared.admit(&mut request, method.map(|method| &**method));
-        let (refusal, Admitted { deadline, permit }) = match admitted {
+        let (refusal, Admitted { deadline, permit, reset }) = match admitted {
             Ok(admitted) => (None, admitted),
             Err(refusal) => (Some(refusal), Admitted::default()),
         };
@@ -169,7 +175,7 @@ impl Service<Request<Body>> for Stack {
             None => Box::pin(answer(shared.routes.clone(), request, call, request_id)),
             Some(refusal) => Box::pin(async { finish(refusal.into_http(), call, request_id) }),
         };
-        Answering { deadline, answer }
+        Answering { deadline, reset, answer }
     }
 }
 
@@ -186,18 +192,21 @@ impl Shared {
             .into());
         }
         let Some(method) = method else { return Err(unknown_method(request.uri().path())) };
-        let ceiling = (!method.streaming).then_some(self.unary_time_max);
+        let ceiling = (method.kind == MethodKind::Unary).then_some(self.unary_time_max);
         let deadline = deadline(request.headers(), ceiling)?;
         if method.infrastructure {
-            return Ok(Admitted { deadline, permit: None });
+            return Ok(Admitted { deadline, ..Admitted::default() });
         }
         let tenant = tenant(request.headers())?;
-        let permit = match method.streaming {
-            true => None,
-            false => Some(self.admission.admit(&tenant)?),
-        };
+        let permit = self.admission.admit(method.kind, &tenant)?;
         request.extensions_mut().insert(tenant);
-        Ok(Admitted { deadline, permit })
+        let reset = (method.kind != MethodKind::Unary).then(|| {
+            let life = Life::begin(self.stage.subscribe(), self.stream_age_max);
+            let reset = life.resets();
+            request.extensions_mut().insert(life);
+            reset
+        });
+        Ok(Admitted { deadline, permit: Some(permit), reset })
     }
 }
 
@@ -252,6 +261,7 @@ fn finish(mut response: Response<Body>, mut call: Call, request_id: HeaderValue)
 /// The answer to come.
 pub struct Answering {
     deadline: Option<Instant>,
+    reset: Option<CancellationToken>,
     answer: Pin<Box<dyn Future<Output = Response<Body>> + Send>>,
 }
 
@@ -261,6 +271,11 @@ impl Answering {
     /// When the call is out of time, headers and body together.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.deadline
+    }
+
+    /// Cancelled when a stream is to be reset from outside, since its client doesn't read.
+    pub(super) fn reset(&self) -> Option<&CancellationToken> {
+        self.reset.as_ref()
     }
 }
 
