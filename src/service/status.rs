@@ -37,6 +37,8 @@ pub fn code(reason: ErrorReason) -> Code {
         | ErrorReason::PageTokenMismatch
         | ErrorReason::RevisionTokenInvalid
         | ErrorReason::RevisionTokenMismatch
+        | ErrorReason::ResumeTokenInvalid
+        | ErrorReason::ResumeTokenMismatch
         | ErrorReason::MalformedRequest => Code::InvalidArgument,
         ErrorReason::TenantDenied => Code::PermissionDenied,
         ErrorReason::TenantNotConfigured | ErrorReason::StoreMismatch => Code::FailedPrecondition,
@@ -50,7 +52,9 @@ pub fn code(reason: ErrorReason) -> Code {
         | ErrorReason::ServerDraining
         | ErrorReason::TenantLoading => Code::Unavailable,
         ErrorReason::StorageCorrupt => Code::DataLoss,
-        ErrorReason::Overloaded | ErrorReason::MessageTooLarge => Code::ResourceExhausted,
+        ErrorReason::Overloaded | ErrorReason::MessageTooLarge | ErrorReason::WatcherTooSlow => {
+            Code::ResourceExhausted
+        }
         ErrorReason::DeadlineExceeded => Code::DeadlineExceeded,
         ErrorReason::MethodUnknown | ErrorReason::EncodingUnsupported => Code::Unimplemented,
         ErrorReason::Unspecified | ErrorReason::Internal => Code::Internal,
