@@ -20,10 +20,12 @@
 //! - [`service`]: the gRPC services; the only room that knows both wire and domain.
 //! - [`server`]: sockets, deadlines, limits, drain.
 //! - [`import`]: CSV exports of CRMs as records, sent like any caller's.
+//! - [`client`]: clients of the streams, which go on where one ends.
 //!
 //! `docs/architecture.md` says why it is so, `docs/kpis.md` what the figures mean.
 
 pub mod book;
+pub mod client;
 pub mod config;
 pub mod domain;
 pub mod import;
