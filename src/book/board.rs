@@ -7,7 +7,7 @@
 //!    (`kept.rs`) equals one told anew, bit for bit.
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::{AddAssign, SubAssign};

@@ -76,6 +76,10 @@ impl KeptBoard {
         &self.told().telling
     }
 
+    pub(super) fn peer_by_number(&self, book: &Book, number: u32) -> Option<(&Peer, &PeerGroup)> {
+        self.board().peer(book, &self.asked, number)
+    }
+
     /// The date of the oldest exchange rate among its amounts.
     pub fn oldest_rate_on(&self) -> Option<Date> {
         self.board().oldest_rate_on()
@@ -149,7 +153,7 @@ impl Book {
 
     /// A subject among its peers. None: it isn't its own peer.
     pub fn peer<'a>(&self, kept: &'a KeptBoard, subject: &Subject) -> Option<(&'a Peer, &'a PeerGroup)> {
-        kept.board().peer(self, &kept.asked, self.number_of(subject)?)
+        kept.peer_by_number(self, self.number_of(subject)?)
     }
 
     fn extent(&self) -> Extent {

@@ -24,6 +24,7 @@ mod histories;
 mod kept;
 #[cfg(test)]
 mod knowledge;
+mod leaderboard;
 mod many;
 mod marketing;
 #[cfg(test)]
@@ -73,6 +74,7 @@ pub use self::evidence::{
     Behind, Contribution, ContributorKind, EvidencePage, Fate, FigureKind, FirstEvidence, Place,
 };
 pub use self::kept::{BoardPin, KeptBoard};
+pub use self::leaderboard::{Leaderboard, LeaderboardQuestion};
 pub use self::marketing::MarketingQuestion;
 pub use self::pages::Fold;
 pub use self::pipeline::Found;

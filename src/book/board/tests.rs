@@ -26,7 +26,7 @@ use crate::kpi::measures::Measures;
 use crate::kpi::value_score::{tenant_share, value_score};
 
 /// With whether sub-partners are included.
-const KINDS: [(SubjectKind, bool); 4] = [
+pub(in crate::book) const KINDS: [(SubjectKind, bool); 4] = [
     (SubjectKind::Partner, false),
     (SubjectKind::Partner, true),
     (SubjectKind::Employee, false),
@@ -38,13 +38,13 @@ const AS_OF: [&str; 6] = ["2023-12-30", "2024-01-10", "2024-01-31", "2024-02-29"
 
 /// A question's premises, in a window.
 #[derive(Clone, Debug)]
-struct Asked {
-    premises: Premises,
-    rates: RatesOn,
-    window: Window,
+pub(in crate::book) struct Asked {
+    pub premises: Premises,
+    pub rates: RatesOn,
+    pub window: Window,
 }
 
-fn asked() -> impl Strategy<Value = Asked> {
+pub(in crate::book) fn asked() -> impl Strategy<Value = Asked> {
     (question(), select(&WINDOWS[..]), select(&AS_OF[..])).prop_map(|(question, dates, as_of)| {
         let Question { filter, roles, rates_on, .. } = question;
         let starts = super::super::histories::plain_settings().period_starts();
@@ -73,7 +73,7 @@ impl Asked {
         book.board(&self.question(kind, include_sub_partners))
     }
 
-    fn rates_of_stock(&self) -> Date {
+    pub(in crate::book) fn rates_of_stock(&self) -> Date {
         self.rates.day().unwrap_or(self.window.as_of)
     }
 
@@ -155,7 +155,7 @@ fn parent(book: &Book, subject: &Subject) -> Option<String> {
 }
 
 /// As many histories as take some seconds; PROPTEST_CASES asks for more.
-fn config() -> ProptestConfig {
+pub(in crate::book) fn config() -> ProptestConfig {
     let config = ProptestConfig::default();
     ProptestConfig { cases: config.cases.max(192), ..config }
 }
