@@ -14,7 +14,7 @@ use super::{as_of_or_today, failure};
 use crate::book::{
     Behind, BoardQuestion, Book, FigureKind, FirstEvidence, KeptBoard, MarketingQuestion, Scope, Stood,
 };
-use crate::domain::calendar::Date;
+use crate::domain::calendar::{Date, Instant};
 use crate::domain::filter::{Dimension, Filter, GroupValue};
 use crate::domain::ids::Term;
 use crate::domain::premises::RatesOn;
@@ -78,8 +78,9 @@ impl<'a> Cards<'a> {
         settings: &'a Settings,
         asked: &'a CardQuestion,
         as_of: Option<Date>,
+        now: Instant,
     ) -> Result<Self, Status> {
-        let now = Self::window(settings, asked, as_of)?;
+        let now = Self::window(settings, asked, as_of, now)?;
         Ok(Self {
             book,
             settings,
@@ -116,8 +117,13 @@ impl<'a> Cards<'a> {
     }
 
     /// The question's window as dates.
-    pub fn window(settings: &Settings, asked: &CardQuestion, as_of: Option<Date>) -> Result<Window, Status> {
-        let as_of = as_of_or_today(as_of, settings);
+    pub fn window(
+        settings: &Settings,
+        asked: &CardQuestion,
+        as_of: Option<Date>,
+        now: Instant,
+    ) -> Result<Window, Status> {
+        let as_of = as_of_or_today(as_of, settings, now);
         super::window(asked.window, as_of, settings)
     }
 
