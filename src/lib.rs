@@ -18,6 +18,7 @@
 //! - [`journal`]: the one storage seam; SQLite behind it.
 //! - [`tenant`]: the runtime: append, follow, apply, answer; snapshots.
 //! - [`service`]: the gRPC services; the only room that knows both wire and domain.
+//! - [`clock`]: the one clock.
 //! - [`server`]: sockets, deadlines, limits, drain.
 //! - [`import`]: CSV exports of CRMs as records, sent like any caller's.
 //! - [`client`]: clients of the streams, which go on where one ends.
@@ -26,6 +27,7 @@
 
 pub mod book;
 pub mod client;
+pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod import;
@@ -39,4 +41,4 @@ pub mod tenant;
 mod sidecar;
 
 pub use journal::sqlite::OpenError;
-pub use sidecar::{Sidecar, open};
+pub use sidecar::{Sidecar, open, open_by_clock};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::journal::Journal;
 use crate::journal::sqlite::{OpenError, SqliteJournal};
@@ -37,11 +38,19 @@ pub struct Sidecar {
 /// # Errors
 /// Where the directory can't be used, or another process holds it: the error names the holder.
 pub async fn open(config: Config) -> Result<Sidecar, OpenError> {
+    open_by_clock(config, Clock::default()).await
+}
+
+/// The same by a clock of the caller's: what today is, and when midnight comes, it tells.
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_by_clock(config: Config, clock: Clock) -> Result<Sidecar, OpenError> {
     let data_dir = config.data_dir.clone();
     let opened = tokio::task::spawn_blocking(move || SqliteJournal::open(&data_dir)).await;
     let journal = Arc::new(opened.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?);
     let tenants = Arc::new(Tenants::new(Arc::clone(&journal), config.limits.snapshot_after_bytes as usize));
-    let routes = service::routes(tenants, config.limits.message_in_bytes_max as usize);
+    let routes = service::routes(tenants, clock, &config.limits);
     let stack = Stack::new(routes, &[FILE_DESCRIPTOR_SET], &config.limits);
     Ok(Sidecar { config, journal, stack })
 }

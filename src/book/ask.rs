@@ -132,7 +132,7 @@ impl Book {
         self.records.partners.chain(&id)?.last_present()
     }
 
-    fn asked_owners(&self, filter: &Filter) -> Option<HashSet<Option<EmployeeRef>>> {
+    pub(super) fn asked_owners(&self, filter: &Filter) -> Option<HashSet<Option<EmployeeRef>>> {
         let names = &self.records.dictionary.employees;
         let number = |employee: &Id<_>| names.get(employee.as_str()).map(|e| self.employee_trees.survivor(e));
         (!filter.employees.is_empty()).then(|| known(&filter.employees, number))

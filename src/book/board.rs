@@ -1,146 +1,276 @@
 //! Boards: the standings of all subjects of a kind, in one pass over the rows of a window.
 //!
-//! Invariant, a property test: every standing is the one that the subject's own scope tells.
+//! Invariants, each a property test:
+//! 1. Every standing is the one that the subject's own scope tells.
+//! 2. A board is a sum over entries: what the entries of a batch were told as is taken out and what they are
+//!    told as is put in, by the same pass over pages that hold these entries alone. So a board that is kept
+//!    (`kept.rs`) equals one told anew, bit for bit.
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::{AddAssign, SubAssign};
+use std::sync::OnceLock;
 
 use smallvec::SmallVec;
 
 use super::Book;
 use super::entry::Share;
 use super::names::Ref;
-use super::packed::DealRef;
+use super::packed::{DealRef, PartnerRef};
 use super::page::{Parts, Row};
-use super::pages::older;
+use super::pages::Pages;
 use super::pools::DeskRef;
+use super::scope::Scope;
 use crate::domain::amount::Amount;
-use crate::domain::calendar::Date;
+use crate::domain::calendar::{Date, DateRange};
+use crate::domain::filter::Filter;
 use crate::domain::ids::Id;
-use crate::domain::premises::{Premises, RatesOn};
+use crate::domain::premises::{Premises, RatesOn, Roles};
 use crate::domain::subject::{Subject, SubjectKind};
 use crate::domain::window::Window;
 use crate::kpi::measures::Tally;
 use crate::kpi::peers::{Peer, PeerGroup};
 use crate::kpi::standing::Standing;
 
-/// What of a kind's subjects is told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Told {
-    /// What became of the prospects.
-    pub cohort: bool,
-    /// Their open deals.
-    pub open: bool,
+/// What a board is asked: boards of equal questions are equal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BoardQuestion {
+    pub kind: SubjectKind,
+    pub include_sub_partners: bool,
+    pub filter: Filter,
+    pub roles: Roles,
+    /// The days of the window that have come.
+    pub dates: DateRange,
+    /// By when a prospect counts as purchased or lost, and on which date deals are open.
+    pub as_of: Date,
+    pub rates: RatesOn,
+    /// The day whose rates convert the open deals. None: they aren't told.
+    pub open_at_rates_of: Option<Date>,
 }
 
 /// The subjects of a kind, and who are peers of one another.
 #[derive(Debug)]
 pub struct Board {
-    /// By the number of the survivor. Who isn't here had nothing in the window.
+    sums: Sums,
+    peers: OnceLock<Peers>,
+}
+
+/// By the number of the survivor. Who isn't here had nothing in the window.
+#[derive(Debug)]
+struct Sums {
     rows: HashMap<u32, Peer>,
+    /// How many amounts rest on the rates of each date.
+    rate_dates: BTreeMap<Date, i64>,
+    nothing: Peer,
+}
+
+#[derive(Debug)]
+struct Peers {
     /// Of each peer the group: the number of its parent, where peers are those with the same one.
     groups_of: HashMap<u32, Option<u32>>,
     groups: HashMap<Option<u32>, PeerGroup>,
-    pub oldest_rate_on: Option<Date>,
+}
+
+/// What a board is told by: whose rows count, and for whom.
+#[derive(Debug)]
+pub(super) struct Telling {
+    pub scope: Scope,
+    pub lines: Lines,
 }
 
 /// For each slot's partner or each desk, the subjects for which it counts.
-struct Lines {
-    of: LinesOf,
+#[derive(Debug)]
+pub(super) struct Lines {
+    pub of: LinesOf,
     lines: Vec<SmallVec<[u32; 4]>>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum LinesOf {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LinesOf {
     Partners,
     Desks,
+}
+
+// === impl BoardQuestion ===
+
+impl BoardQuestion {
+    /// The subjects of a kind in a window, under the filter as it is.
+    pub fn new(
+        kind: SubjectKind,
+        include_sub_partners: bool,
+        premises: &Premises,
+        window: &Window,
+        rates: RatesOn,
+    ) -> Self {
+        Self {
+            kind,
+            include_sub_partners,
+            filter: premises.filter.clone(),
+            roles: premises.roles,
+            dates: window.counted(),
+            as_of: window.as_of,
+            rates,
+            open_at_rates_of: None,
+        }
+    }
+
+    /// With their open deals on `as_of`.
+    pub fn with_open(self, premises: &Premises) -> Self {
+        let rates_on = premises.exchange.rates_of_stock(self.as_of);
+        Self { open_at_rates_of: Some(self.rates.day().unwrap_or(rates_on)), ..self }
+    }
+
+    /// As peers are compared: a filter that names subjects of this very kind is left out (docs/kpis.md §6, 7).
+    pub fn of_peers(self) -> Self {
+        Self { filter: self.filter.without_kind(self.kind), ..self }
+    }
+}
+
+// === impl Sums ===
+
+impl Sums {
+    fn new(dates: DateRange) -> Self {
+        let nothing = Peer { standing: Standing::nothing(dates), open: Tally::default() };
+        Self { rows: HashMap::new(), rate_dates: BTreeMap::new(), nothing }
+    }
+
+    fn row(&mut self, number: u32) -> &mut Peer {
+        self.rows.entry(number).or_insert(self.nothing)
+    }
+
+    fn rest_on(&mut self, rate_on: Option<Date>) {
+        if let Some(rate_on) = rate_on {
+            *self.rate_dates.entry(rate_on).or_default() += 1;
+        }
+    }
+}
+
+impl AddAssign for Sums {
+    fn add_assign(&mut self, other: Self) {
+        for (number, peer) in other.rows {
+            *self.row(number) += peer;
+        }
+        for (on, count) in other.rate_dates {
+            *self.rate_dates.entry(on).or_default() += count;
+        }
+    }
+}
+
+impl SubAssign for Sums {
+    fn sub_assign(&mut self, other: Self) {
+        let nothing = self.nothing;
+        for (number, peer) in other.rows {
+            let row = self.row(number);
+            *row -= peer;
+            // Whoever has nothing left isn't here, as if there had never been anything.
+            if *row == nothing {
+                self.rows.remove(&number);
+            }
+        }
+        for (on, count) in other.rate_dates {
+            let left = self.rate_dates.entry(on).or_default();
+            *left -= count;
+            if *left == 0 {
+                self.rate_dates.remove(&on);
+            }
+        }
+    }
 }
 
 // === impl Board ===
 
 impl Board {
+    /// A row, by the number that counts in its place. Who has none had nothing.
+    pub(super) fn row(&self, number: u32) -> &Peer {
+        self.sums.rows.get(&number).unwrap_or(&self.sums.nothing)
+    }
+
+    /// The date of the oldest exchange rate among the amounts.
+    pub fn oldest_rate_on(&self) -> Option<Date> {
+        self.sums.rate_dates.first_key_value().map(|(&on, _)| on)
+    }
+
+    fn peers(&self, book: &Book, asked: &BoardQuestion) -> &Peers {
+        self.peers.get_or_init(|| book.group(&self.sums, asked))
+    }
+
     /// A peer with its group, by the number that counts in its place. None: it isn't its own peer.
-    fn peer(&self, number: u32) -> Option<(&Peer, &PeerGroup)> {
-        let group = self.groups_of.get(&number)?;
-        Some((self.rows.get(&number)?, self.groups.get(group)?))
+    pub(super) fn peer(
+        &self,
+        book: &Book,
+        asked: &BoardQuestion,
+        number: u32,
+    ) -> Option<(&Peer, &PeerGroup)> {
+        let peers = self.peers(book, asked);
+        let group = peers.groups_of.get(&number)?;
+        Some((self.sums.rows.get(&number)?, peers.groups.get(group)?))
+    }
+
+    /// Takes out what entries were told as.
+    pub(super) fn take_out(&mut self, told: Self) {
+        self.sums -= told.sums;
+        self.peers = OnceLock::new();
+    }
+
+    /// Puts in what entries are told as.
+    pub(super) fn put_in(&mut self, told: Self) {
+        self.sums += told.sums;
+        self.peers = OnceLock::new();
     }
 }
 
 // === impl Book ===
 
 impl Book {
-    /// The standings of all subjects of a kind. A filter that names subjects of this very kind is left out
-    /// (docs/kpis.md §6, 7).
-    pub fn board(
-        &self,
-        kind: SubjectKind,
-        include_sub_partners: bool,
-        premises: &Premises,
-        window: &Window,
-        rates: RatesOn,
-        told: Told,
-    ) -> Board {
-        let filter = premises.filter.without_kind(kind);
-        let scope = self.scope(&Subject::Tenant, &filter, premises.roles).expect("the tenant is known");
-        let lines = self.lines(kind, include_sub_partners);
-        let dates = window.counted();
-        let last = dates.to.plus_days(-1);
-        let nothing = Peer { standing: Standing::nothing(dates), open: Tally::default() };
-        let mut rows: HashMap<u32, Peer> = HashMap::new();
-        let mut oldest_rate_on = None;
-        let mut row_of =
-            |number: u32, add: &mut dyn FnMut(&mut Peer)| add(rows.entry(number).or_insert(nothing));
+    /// Whose rows count for a board, and for whom.
+    pub(super) fn telling(&self, asked: &BoardQuestion) -> Telling {
+        let scope = self.scope(&Subject::Tenant, &asked.filter, asked.roles).expect("the tenant is known");
+        Telling { scope, lines: self.lines(asked.kind, asked.include_sub_partners) }
+    }
 
-        let opened = self.pages.entries(|page| &page.opened, &scope, dates.from, last);
-        let ended = self.pages.entries(|page| &page.ended, &scope, dates.from, last);
-        let leads = self.pages.entries(|page| &page.leads, &scope, dates.from, last);
+    /// The standings of all subjects of a kind, of the entries that lie on `pages`.
+    pub(super) fn tell_board(&self, asked: &BoardQuestion, telling: &Telling, pages: &Pages) -> Board {
+        let Telling { scope, lines } = telling;
+        let &BoardQuestion { dates, as_of, rates, open_at_rates_of, .. } = asked;
+        let last = dates.to.plus_days(-1);
+        let mut sums = Sums::new(dates);
+
+        let opened = pages.entries(|page| &page.opened, scope, dates.from, last);
+        let ended = pages.entries(|page| &page.ended, scope, dates.from, last);
+        let leads = pages.entries(|page| &page.leads, scope, dates.from, last);
         for (row, parts) in opened.chain(ended).chain(leads) {
             let value = self.value_of(row, rates);
             if !row.event.is_opening() {
-                oldest_rate_on = older(oldest_rate_on, value.oldest_rate_on());
+                sums.rest_on(value.oldest_rate_on());
             }
             lines.each(row, parts, value.amount(), |number, part| {
-                row_of(number, &mut |peer| {
-                    peer.standing.measures += row.measures(part);
-                    if told.cohort {
-                        peer.standing.cohort.add(row, window.as_of);
-                    }
-                });
+                let standing = &mut sums.row(number).standing;
+                standing.measures += row.measures(part);
+                standing.cohort.add(row, as_of);
             });
         }
         // Deals opened before the window and ended in it or later were open before it.
-        for (row, parts) in self.pages.entries(|page| &page.ended, &scope, dates.from, Date::NEVER) {
+        for (row, parts) in pages.entries(|page| &page.ended, scope, dates.from, Date::NEVER) {
             if row.other_on < dates.from {
-                lines.each(row, parts, None, |number, _| {
-                    row_of(number, &mut |peer| peer.standing.open_before_count += 1);
-                });
+                lines.each(row, parts, None, |number, _| sums.row(number).standing.open_before_count += 1);
             }
         }
-        if told.open {
-            let rates_on = premises.exchange.rates_of_stock(window.as_of);
-            let rates_on = rates.day().unwrap_or(rates_on);
-            for (row, parts) in self.open_rows(&scope, window.as_of) {
-                let value = self.open_value(DealRef::new(row.of), window.as_of, rates_on);
-                oldest_rate_on = older(oldest_rate_on, value.oldest_rate_on());
+        if let Some(rates_on) = open_at_rates_of {
+            for (row, parts) in pages.open(scope, as_of) {
+                let value = self.open_value(DealRef::new(row.of), as_of, rates_on);
+                sums.rest_on(value.oldest_rate_on());
                 lines.each(row, parts, value.amount(), |number, part| {
-                    row_of(number, &mut |peer| peer.open += Tally::of(part));
+                    sums.row(number).open += Tally::of(part);
                 });
             }
         }
-        let mut board = Board { rows, groups_of: HashMap::new(), groups: HashMap::new(), oldest_rate_on };
-        self.group(&mut board, kind, include_sub_partners);
-        board
-    }
-
-    /// A subject among its peers. None: it isn't its own peer.
-    pub fn peer<'a>(&self, board: &'a Board, subject: &Subject) -> Option<(&'a Peer, &'a PeerGroup)> {
-        board.peer(self.number_of(subject)?)
+        Board { sums, peers: OnceLock::new() }
     }
 
     /// The number under which a board has a subject.
-    fn number_of(&self, subject: &Subject) -> Option<u32> {
+    pub(super) fn number_of(&self, subject: &Subject) -> Option<u32> {
         let dictionary = &self.records.dictionary;
         match subject {
             Subject::Tenant => None,
@@ -157,11 +287,12 @@ impl Book {
     }
 
     /// Finds out who are peers: the active ones that had a deal in work.
-    fn group(&self, board: &mut Board, kind: SubjectKind, include_sub_partners: bool) {
+    fn group(&self, sums: &Sums, asked: &BoardQuestion) -> Peers {
         let dictionary = &self.records.dictionary;
+        let mut groups_of = HashMap::new();
         let mut groups: HashMap<Option<u32>, Vec<Peer>> = HashMap::new();
-        for (&number, peer) in &board.rows {
-            let is_active = match kind {
+        for (&number, peer) in &sums.rows {
+            let is_active = match asked.kind {
                 SubjectKind::Partner => {
                     let id =
                         Id::try_new(dictionary.partners.name(Ref::new(number))).expect("ids went in as ids");
@@ -183,17 +314,18 @@ impl Book {
             if !is_active || peer.standing.in_work_count() == 0 {
                 continue;
             }
-            let parent = match kind {
-                SubjectKind::Partner if include_sub_partners => {
+            let parent = match asked.kind {
+                SubjectKind::Partner if asked.include_sub_partners => {
                     self.partner_trees.parent(Ref::new(number)).map(Ref::number)
                 }
                 SubjectKind::Partner | SubjectKind::Employee => None,
                 SubjectKind::Unit => self.unit_trees.parent(Ref::new(number)).map(Ref::number),
             };
-            board.groups_of.insert(number, parent);
+            groups_of.insert(number, parent);
             groups.entry(parent).or_default().push(*peer);
         }
-        board.groups = groups.into_iter().map(|(group, peers)| (group, PeerGroup::new(peers))).collect();
+        let groups = groups.into_iter().map(|(group, peers)| (group, PeerGroup::new(peers))).collect();
+        Peers { groups_of, groups }
     }
 
     fn lines(&self, kind: SubjectKind, include_sub_partners: bool) -> Lines {
@@ -260,11 +392,21 @@ impl Lines {
         }
     }
 
-    fn of_desk(&self, desk: DeskRef) -> &[u32] {
-        &self.lines[desk.index()]
+    /// The subjects for which a desk counts. None for one that came later: `kept.rs` notices.
+    pub fn of_desk(&self, desk: DeskRef) -> &[u32] {
+        self.at(desk.index())
+    }
+
+    /// The subjects for which a partner's credits count.
+    pub fn of_partner(&self, partner: PartnerRef) -> &[u32] {
+        self.at(partner.index())
     }
 
     fn of_share(&self, share: &Share) -> &[u32] {
-        share.slot.map_or(&[], |partner| &self.lines[partner.index()])
+        share.slot.map_or(&[], |partner| self.of_partner(partner))
+    }
+
+    fn at(&self, index: usize) -> &[u32] {
+        self.lines.get(index).map_or(&[], |line| line)
     }
 }

@@ -8,7 +8,7 @@ use proptest::sample::{Index, select};
 use super::histories::{book_of, days, exported, id, noon, plain_deal, plain_settings, seen};
 use super::quality::QualityQuestion;
 use super::small_tenant::{history, key, question, subjects};
-use super::{Batch, Behind, Book, FigureKind, MarketingQuestion, Scope, Told};
+use super::{Batch, Behind, BoardQuestion, Book, FigureKind, MarketingQuestion, Scope};
 use crate::domain::calendar::{Instant, date};
 use crate::domain::filter::{Dimension, Filter};
 use crate::domain::premises::{ExchangePolicy, Knowledge, Premises, RatesOn, Roles};
@@ -66,8 +66,9 @@ fn told(book: &Book) -> Vec<String> {
             }
         }
         for kind in [SubjectKind::Partner, SubjectKind::Employee, SubjectKind::Unit] {
-            let asked = Told { cohort: true, open: true };
-            let board = book.board(kind, false, &Premises::default(), &window, RatesOn::OwnDay, asked);
+            let premises = Premises::default();
+            let asked = BoardQuestion::new(kind, false, &premises, &window, RatesOn::OwnDay);
+            let board = book.board(&asked.with_open(&premises));
             for subject in subjects().iter().filter(|subject| is_of(subject, kind)) {
                 note(&mut told, &book.peer(&board, subject).map(|(peer, _)| peer));
             }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::histories::{book_of_records as book, currency, days, id, noon, plain_deal, plain_settings};
-use super::{MarketingQuestion, Told};
+use super::{BoardQuestion, MarketingQuestion};
 use crate::domain::amount::{Amount, BasisPoints, Money};
 use crate::domain::calendar::date;
 use crate::domain::filter::{Dimension, Filter, GroupValue};
@@ -81,7 +81,8 @@ fn nobody_stands_above_itself() {
     let march = WindowSpec::Dates(days("2024-03-01..2024-04-01"));
     let march = march.resolve(date("2024-03-31"), &plain_settings().period_starts()).unwrap();
     let premises = Premises::default();
-    let board = book.board(SubjectKind::Unit, false, &premises, &march, RatesOn::OwnDay, Told::default());
+    let asked = BoardQuestion::new(SubjectKind::Unit, false, &premises, &march, RatesOn::OwnDay);
+    let board = book.board(&asked);
     for (unit, expected) in [("own", 2), ("beside", 2), ("below", 1)] {
         let (_, group) = book.peer(&board, &Subject::Unit(id(unit))).expect("it is active and has a deal");
         assert_eq!(group.total().peer_count, expected, "{unit}");

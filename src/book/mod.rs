@@ -21,8 +21,10 @@ mod evidence;
 mod groups;
 #[cfg(test)]
 mod histories;
+mod kept;
 #[cfg(test)]
 mod knowledge;
+mod leaderboard;
 mod many;
 mod marketing;
 #[cfg(test)]
@@ -54,6 +56,7 @@ use smallvec::SmallVec;
 use self::chain::{Chain, Kept, Placed};
 use self::contribute::{Entries, Ground, deal_entries, lead_entries};
 use self::entry::Entry;
+use self::kept::KeptBoards;
 use self::packed::{DealRef, LeadRef, PackedDeal, UnitRef};
 use self::pages::Pages;
 use self::pools::{Desk, Pools};
@@ -65,11 +68,13 @@ use crate::domain::ids::{Id, kind};
 use crate::domain::premises::Knowledge;
 use crate::domain::record::{Record, Settings, State, Version, canonical};
 
-pub use self::board::{Board, Told};
+pub use self::board::BoardQuestion;
 pub use self::entry::{Outcome, ProspectOutcome};
 pub use self::evidence::{
     Behind, Contribution, ContributorKind, EvidencePage, Fate, FigureKind, FirstEvidence, Place,
 };
+pub use self::kept::{BoardPin, KeptBoard};
+pub use self::leaderboard::{Leaderboard, LeaderboardQuestion};
 pub use self::marketing::MarketingQuestion;
 pub use self::pages::Fold;
 pub use self::pipeline::Found;
@@ -108,6 +113,7 @@ pub struct Book {
     unit_trees: Trees<kind::Unit>,
     /// The unit of each employee.
     unit_of: Vec<Option<UnitRef>>,
+    kept: KeptBoards,
 }
 
 /// What a batch changes beside its own deals, worked out before the book is locked for it.
@@ -162,12 +168,18 @@ impl Book {
         self.revision = batch.revision;
         let arrival = self.records.arrivals.note(batch.revision, batch.received_time);
 
+        // Lent for as long as the book changes.
+        let mut kept = std::mem::take(&mut self.kept);
         let (mut deals, mut ground) = (Vec::new(), None);
         match prepared.0 {
             Retell::Nothing => {}
-            Retell::Deals(new_ground, retold) => (deals, ground) = (retold, Some(new_ground)),
+            Retell::Deals(new_ground, retold) => {
+                (deals, ground) = (retold, Some(new_ground));
+                kept.clear();
+            }
             Retell::Pages(new_ground, pages, pools) => {
                 (self.ground, self.pages, self.pools) = (new_ground, pages, pools);
+                kept.clear();
             }
         }
         // Each deal and lead is told anew once, however many of its versions the batch has.
@@ -178,13 +190,20 @@ impl Book {
         let deals_before: Vec<Entries> = deals.iter().map(|&deal| self.entries_of_deal(deal)).collect();
         let leads_before: Vec<Entries> = leads.iter().map(|&lead| self.entries_of_lead(lead)).collect();
 
+        if !kept.is_empty() {
+            let before = self.pages_of(deals_before.iter().chain(&leads_before));
+            self.take_out_of_boards(&mut kept, &before);
+        }
+
         let named_before: Vec<Option<LeadRef>> = brought.iter().map(|&deal| self.lead_of(deal)).collect();
-        let mut trees_change = false;
+        let (mut trees_change, mut channels_change) = (false, false);
         for version in batch.versions {
             let in_trees =
                 matches!(version.record, Record::Partner(..) | Record::Employee(..) | Record::Unit(..));
+            let is_channel = matches!(version.record, Record::Channel(..));
             let placed = self.records.insert(version, arrival);
             trees_change |= in_trees && placed != Placed::Known;
+            channels_change |= is_channel && placed != Placed::Known;
         }
         if let Some(ground) = ground {
             self.ground = ground;
@@ -193,17 +212,29 @@ impl Book {
             self.move_to_lead(deal, before, self.lead_of(deal));
         }
 
-        for (&deal, before) in deals.iter().zip(&deals_before) {
-            let after = self.entries_of_deal(deal);
-            self.replace(before, &after);
-        }
-        for (&lead, before) in leads.iter().zip(&leads_before) {
-            let after = self.entries_of_lead(lead);
-            self.replace(before, &after);
+        let deals_after: Vec<Entries> = deals.iter().map(|&deal| self.entries_of_deal(deal)).collect();
+        let leads_after: Vec<Entries> = leads.iter().map(|&lead| self.entries_of_lead(lead)).collect();
+        let befores = deals_before.iter().chain(&leads_before);
+        for (before, after) in befores.zip(deals_after.iter().chain(&leads_after)) {
+            self.replace(before, after);
         }
         if trees_change {
             self.grow_trees();
         }
+        if trees_change || channels_change {
+            kept.clear();
+        } else if !kept.is_empty() {
+            let after = self.pages_of(deals_after.iter().chain(&leads_after));
+            self.put_in_boards(&mut kept, &after);
+        }
+        self.kept = kept;
+    }
+
+    /// Pages of these entries alone.
+    fn pages_of<'a>(&mut self, entries: impl Iterator<Item = &'a Entries>) -> Pages {
+        let mut pages = Pages::default();
+        entries.flatten().for_each(|entry| put(&mut pages, &mut self.pools, entry));
+        pages
     }
 
     /// The deals whose entries a batch may change, and the leads: those that it brings, the leads that its

@@ -113,6 +113,20 @@ impl Pages {
         pages.flat_map(move |(_, page)| sheet(page).entries(scope, from, last))
     }
 
+    /// The ends of a scope's deals that are open at the end of a date.
+    pub fn open<'a>(&'a self, scope: &'a Scope, on: Date) -> impl Iterator<Item = (&'a Row, Parts<'a>)> {
+        self.ending_after(scope, on).filter(move |(row, _)| row.other_on <= on)
+    }
+
+    /// The ends of a scope's deals after a date, of those without an end too.
+    pub fn ending_after<'a>(
+        &'a self,
+        scope: &'a Scope,
+        on: Date,
+    ) -> impl Iterator<Item = (&'a Row, Parts<'a>)> {
+        self.entries(|page| &page.ended, scope, on.next(), Date::NEVER)
+    }
+
     /// The deals with something on or after `from` whose amount is, or would be, converted from another
     /// currency: with it and the day.
     pub fn foreign_deals(&self, from: Date) -> impl Iterator<Item = (u32, Currency, Date)> {

@@ -74,7 +74,7 @@ impl Book {
         let Some(settings) = self.settings() else { return };
         let probabilities: HashMap<&str, BasisPoints> =
             settings.stage_probabilities.iter().map(|(stage, bps)| (stage.as_str(), *bps)).collect();
-        for (row, parts) in self.open_rows(scope, as_of) {
+        for (row, parts) in self.pages.open(scope, as_of) {
             let number = DealRef::new(row.of);
             let Some(current) = self.records.deals.current(number) else { continue };
             let Some(then) = self.as_it_stood(number, as_of, settings) else { continue };
@@ -99,7 +99,7 @@ impl Book {
         let mut movement = Movement::default();
         let mut oldest_rate_on = None;
         let Some(settings) = self.settings() else { return Found { found: movement, oldest_rate_on } };
-        for (row, parts) in self.ending_after(scope, since).filter(|(row, _)| row.other_on <= as_of) {
+        for (row, parts) in self.pages.ending_after(scope, since).filter(|(row, _)| row.other_on <= as_of) {
             let mut amount_on = |on| {
                 let then = self.as_it_stood(DealRef::new(row.of), on, settings)?;
                 let priced = self.priced(&then, parts, rates_on, settings);
@@ -117,26 +117,12 @@ impl Book {
         Found { found: movement, oldest_rate_on }
     }
 
-    /// The ends of a scope's deals that are open at the end of a date.
-    pub(super) fn open_rows<'a>(
-        &'a self,
-        scope: &'a Scope,
-        on: Date,
-    ) -> impl Iterator<Item = (&'a Row, Parts<'a>)> {
-        self.ending_after(scope, on).filter(move |(row, _)| row.other_on <= on)
-    }
-
     /// What a deal that is open at the end of a date was worth then, whole.
     pub(super) fn open_value(&self, number: DealRef, on: Date, rates_on: Date) -> Value {
         let then =
             self.settings().and_then(|settings| Some((self.as_it_stood(number, on, settings)?, settings)));
         let Some((then, settings)) = then else { return Value::Unknown };
         value_on(then.amount, rates_on, settings, &self.ground.rates)
-    }
-
-    /// The ends of a scope's deals after a date, of those without an end too.
-    fn ending_after<'a>(&'a self, scope: &'a Scope, on: Date) -> impl Iterator<Item = (&'a Row, Parts<'a>)> {
-        self.pages.entries(|page| &page.ended, scope, on.next(), Date::NEVER)
     }
 
     /// A deal as it stood at the end of a date on which it was open: the version in force then, before the

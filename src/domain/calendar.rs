@@ -70,6 +70,12 @@ impl Instant {
         Self(nanos)
     }
 
+    /// How much later this is than another. None where it isn't.
+    pub fn since(self, earlier: Self) -> Option<std::time::Duration> {
+        let nanos = u64::try_from(self.0 - earlier.0).ok().filter(|nanos| *nanos > 0);
+        nanos.map(std::time::Duration::from_nanos)
+    }
+
     pub fn plus_hours(self, hours: i64) -> Self {
         Self(self.0.saturating_add(hours * 3_600 * NANOS_PER_SECOND))
     }

@@ -160,7 +160,14 @@ impl Ratio {
 
     /// Compares exactly: no quotient is rounded. Both are of the same units.
     pub fn cmp_exact(&self, other: &Self) -> Ordering {
-        // Digit by digit of the continued fractions: products of the terms might not fit.
+        if self.denominator.number == other.denominator.number {
+            return self.numerator.number.cmp(&other.numerator.number);
+        }
+        let product = |a: &Self, b: &Self| a.numerator.number.checked_mul(b.denominator.number);
+        if let (Some(mine), Some(its)) = (product(self, other), product(other, self)) {
+            return mine.cmp(&its);
+        }
+        // Products of the terms don't fit: digit by digit of the continued fractions.
         let (mut a, mut b) = (self.numbers(), other.numbers());
         loop {
             let floors = (a.0.div_euclid(a.1), b.0.div_euclid(b.1));
@@ -182,6 +189,23 @@ impl Ratio {
     /// Orders equal ones by their terms, so that an order of many doesn't hang on how they came.
     pub fn cmp_terms(&self, other: &Self) -> Ordering {
         self.denominator.number.cmp(&other.denominator.number)
+    }
+
+    /// Numerator and denominator in bytes, for where a walk goes on.
+    pub fn to_bytes(&self) -> [u8; 64] {
+        let mut bytes = [0; 64];
+        bytes[..32].copy_from_slice(&self.numerator.number.to_be_bytes());
+        bytes[32..].copy_from_slice(&self.denominator.number.to_be_bytes());
+        bytes
+    }
+
+    /// The inverse of [`Ratio::to_bytes`], as a number without a unit. None for what is no ratio.
+    pub fn from_bytes(bytes: &[u8; 64]) -> Option<Self> {
+        let (numerator, denominator) = bytes.split_at(32);
+        let number = |bytes: &[u8]| Some(I256::from_be_bytes(bytes.try_into().ok()?));
+        let (numerator, denominator) = (number(numerator)?, number(denominator)?);
+        (denominator > 0)
+            .then(|| Self { numerator: Term::things(numerator), denominator: Term::things(denominator) })
     }
 
     fn numbers(&self) -> (I256, I256) {

@@ -7,6 +7,7 @@ pub mod deal_success;
 pub mod deal_velocity;
 pub mod distribution;
 pub mod figure;
+pub mod leaderboard;
 pub mod marketing_channel;
 pub mod measures;
 pub mod peers;

@@ -1,6 +1,7 @@
 //! Peers: the figures of the subjects that a subject is compared with (docs/kpis.md §6, 7 and §7).
 
-use std::cell::OnceCell;
+use std::ops::{AddAssign, SubAssign};
+use std::sync::OnceLock;
 
 use super::Kpi;
 use super::figure::{Absent, Direction, Figure, Quantity, Ratio};
@@ -25,7 +26,7 @@ pub struct Peer {
 pub struct PeerGroup {
     peers: Vec<Peer>,
     total: PeerTotal,
-    rankings: [OnceCell<Ranking>; Kpi::ALL.len()],
+    rankings: [OnceLock<Ranking>; Kpi::ALL.len()],
 }
 
 // === impl Peer ===
@@ -45,6 +46,19 @@ impl Peer {
             Kpi::ValueScore => value_score(measures, Some(total)),
             Kpi::DealSuccess => deal_success::deal_success(measures),
         }
+    }
+}
+
+impl AddAssign for Peer {
+    fn add_assign(&mut self, other: Self) {
+        self.standing += other.standing;
+        self.open += other.open;
+    }
+}
+impl SubAssign for Peer {
+    fn sub_assign(&mut self, other: Self) {
+        self.standing -= other.standing;
+        self.open -= other.open;
     }
 }
 

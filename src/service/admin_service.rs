@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tonic::{Request, Response};
 
-use super::{Rpc, RpcResult, failure, now, parse, render};
+use super::{Rpc, RpcResult, failure, parse, render};
 use crate::domain::ids::TenantId;
 use crate::journal::Journal;
 use crate::proto::channelkpi::v1 as pb;
@@ -17,7 +17,7 @@ impl<J: Journal> pb::admin_service_server::AdminService for Rpc<J> {
         request: Request<pb::CreateTenantRequest>,
     ) -> RpcResult<pb::CreateTenantResponse> {
         let (id, settings) = parse::create_tenant(request.get_ref()).map_err(failure::violations)?;
-        let created = self.tenants.create(&id, settings, now()).await;
+        let created = self.tenants.create(&id, settings, self.now()).await;
         let (tenant, revision) = created.map_err(|error| failure::registry(&id, error))?;
         Ok(Response::new(pb::CreateTenantResponse {
             tenant: Some(described(&tenant)),
@@ -40,7 +40,7 @@ impl<J: Journal> pb::admin_service_server::AdminService for Rpc<J> {
         request: Request<pb::ConfigureTenantRequest>,
     ) -> RpcResult<pb::ConfigureTenantResponse> {
         let (id, settings) = parse::configure_tenant(request.get_ref()).map_err(failure::violations)?;
-        let configured = self.tenants.configure(&id, settings, now()).await;
+        let configured = self.tenants.configure(&id, settings, self.now()).await;
         let (tenant, revision) = configured.map_err(|error| failure::registry(&id, error))?;
         Ok(Response::new(pb::ConfigureTenantResponse {
             tenant: Some(described(&tenant)),

@@ -10,9 +10,9 @@ mod series;
 
 use tonic::{Request, Status};
 
-use super::{Rpc, RpcResult, failure, now, page, parse, render, token};
+use super::{Rpc, RpcResult, failure, page, parse, render, token};
 use crate::book::{Book, Scope};
-use crate::domain::calendar::Date;
+use crate::domain::calendar::{Date, Instant};
 use crate::domain::premises::Premises;
 use crate::domain::record::Settings;
 use crate::domain::subject::Subject;
@@ -77,8 +77,8 @@ impl<J: Journal> pb::kpi_service_server::KpiService for Rpc<J> {
 }
 
 /// Today in the tenant's time zone, where no other day is asked for.
-fn as_of_or_today(as_of: Option<Date>, settings: &Settings) -> Date {
-    as_of.unwrap_or_else(|| settings.zone.local_date(now()))
+fn as_of_or_today(as_of: Option<Date>, settings: &Settings, now: Instant) -> Date {
+    as_of.unwrap_or_else(|| settings.zone.local_date(now))
 }
 
 /// A window as dates.

@@ -14,7 +14,6 @@ pub mod status;
 pub mod token;
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -23,6 +22,8 @@ use tonic::{Request, Response, Status};
 use self::parse::{Consistency, PageRequest};
 use self::token::{Owner, Walk};
 use crate::book::Book;
+use crate::clock::Clock;
+use crate::config::Limits;
 use crate::domain::calendar::Instant;
 use crate::domain::ids::TenantId;
 use crate::domain::premises::Knowledge;
@@ -37,14 +38,16 @@ type RpcResult<T> = Result<Response<T>, Status>;
 /// The handlers of all services.
 struct Rpc<J> {
     tenants: Arc<Tenants<J>>,
+    clock: Clock,
 }
 
 /// The services over the tenants of a store.
-pub fn routes<J: Journal>(tenants: Arc<Tenants<J>>, message_in_bytes_max: usize) -> Routes {
+pub fn routes<J: Journal>(tenants: Arc<Tenants<J>>, clock: Clock, limits: &Limits) -> Routes {
+    let message_in_bytes_max = limits.message_in_bytes_max as usize;
     use pb::admin_service_server::AdminServiceServer;
     use pb::kpi_service_server::KpiServiceServer;
     use pb::record_service_server::RecordServiceServer;
-    let rpc = Rpc { tenants };
+    let rpc = Rpc { tenants, clock };
     Routes::new(RecordServiceServer::new(rpc.clone()).max_decoding_message_size(message_in_bytes_max))
         .add_service(KpiServiceServer::new(rpc.clone()).max_decoding_message_size(message_in_bytes_max))
         .add_service(AdminServiceServer::new(rpc).max_decoding_message_size(message_in_bytes_max))
@@ -54,11 +57,15 @@ pub fn routes<J: Journal>(tenants: Arc<Tenants<J>>, message_in_bytes_max: usize)
 
 impl<J> Clone for Rpc<J> {
     fn clone(&self) -> Self {
-        Self { tenants: Arc::clone(&self.tenants) }
+        Self { tenants: Arc::clone(&self.tenants), clock: self.clock.clone() }
     }
 }
 
 impl<J: Journal> Rpc<J> {
+    fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
     /// The tenant that the call selects.
     async fn tenant<T>(&self, request: &Request<T>) -> Result<Arc<Tenant<J>>, Status> {
         match request.extensions().get::<TenantId>() {
@@ -154,10 +161,4 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(question)
         .await
         .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
-}
-
-/// The server's clock.
-#[expect(clippy::disallowed_methods, reason = "the one place that reads it")]
-fn now() -> Instant {
-    SystemTime::now().into()
 }

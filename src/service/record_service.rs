@@ -3,7 +3,7 @@
 use tonic::{Request, Response};
 
 use super::token::Walk;
-use super::{Rpc, RpcResult, blocking, failure, now, page, parse, render};
+use super::{Rpc, RpcResult, blocking, failure, page, parse, render};
 use crate::book::StoredVersion;
 use crate::journal::Journal;
 use crate::proto::channelkpi::v1 as pb;
@@ -16,7 +16,7 @@ impl<J: Journal> pb::record_service_server::RecordService for Rpc<J> {
     ) -> RpcResult<pb::WriteRecordsResponse> {
         let tenant = self.tenant(&request).await?;
         failure::configured(tenant.id(), &tenant.book())?;
-        let now = now();
+        let now = self.now();
         let accepted = parse::write_records(request.get_ref(), now).map_err(failure::refusal)?;
         // Where all were rejected there is nothing to write.
         let revision = if accepted.versions.is_empty() {

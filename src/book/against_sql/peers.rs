@@ -6,7 +6,7 @@ use rusqlite::{Connection, named_params};
 
 use super::pipeline::{Ask, stand};
 use super::rows::{subjects, tenant};
-use crate::book::Told;
+use crate::book::BoardQuestion;
 use crate::book::histories::{days, id};
 use crate::domain::calendar::{DateRange, date};
 use crate::domain::filter::Filter;
@@ -243,9 +243,9 @@ fn every_score_and_position_equals_sql() {
                 SubjectKind::Unit => filter.units.push(Some(id("u1"))),
             }
             let premises = Premises { filter, ..Premises::default() };
-            let told = Told { cohort: true, open: true };
             let rates = RatesOn::OwnDay;
-            let board = book.board(subject_kind, include_sub_partners, &premises, &window, rates, told);
+            let asked = BoardQuestion::new(subject_kind, include_sub_partners, &premises, &window, rates);
+            let board = book.board(&asked.of_peers().with_open(&premises));
             (kind, board)
         });
         let measures = |subject: &_, dates| {

@@ -1,13 +1,15 @@
 //! Boards and groups of random histories: they say of every subject and value what its own scope says.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use super::super::KeptBoard;
 use super::super::MarketingQuestion;
-use super::super::histories::book_of;
+use super::super::histories::{apply, book_of};
 use super::super::oracle::Question;
 use super::super::small_tenant::{WINDOWS, days, history, question, subjects};
 use super::*;
@@ -24,7 +26,7 @@ use crate::kpi::measures::Measures;
 use crate::kpi::value_score::{tenant_share, value_score};
 
 /// With whether sub-partners are included.
-const KINDS: [(SubjectKind, bool); 4] = [
+pub(in crate::book) const KINDS: [(SubjectKind, bool); 4] = [
     (SubjectKind::Partner, false),
     (SubjectKind::Partner, true),
     (SubjectKind::Employee, false),
@@ -36,13 +38,13 @@ const AS_OF: [&str; 6] = ["2023-12-30", "2024-01-10", "2024-01-31", "2024-02-29"
 
 /// A question's premises, in a window.
 #[derive(Clone, Debug)]
-struct Asked {
-    premises: Premises,
-    rates: RatesOn,
-    window: Window,
+pub(in crate::book) struct Asked {
+    pub premises: Premises,
+    pub rates: RatesOn,
+    pub window: Window,
 }
 
-fn asked() -> impl Strategy<Value = Asked> {
+pub(in crate::book) fn asked() -> impl Strategy<Value = Asked> {
     (question(), select(&WINDOWS[..]), select(&AS_OF[..])).prop_map(|(question, dates, as_of)| {
         let Question { filter, roles, rates_on, .. } = question;
         let starts = super::super::histories::plain_settings().period_starts();
@@ -61,12 +63,17 @@ fn asked() -> impl Strategy<Value = Asked> {
 }
 
 impl Asked {
-    fn board(&self, book: &Book, kind: SubjectKind, include_sub_partners: bool) -> Board {
-        let told = Told { cohort: true, open: true };
-        book.board(kind, include_sub_partners, &self.premises, &self.window, self.rates, told)
+    fn question(&self, kind: SubjectKind, include_sub_partners: bool) -> BoardQuestion {
+        BoardQuestion::new(kind, include_sub_partners, &self.premises, &self.window, self.rates)
+            .of_peers()
+            .with_open(&self.premises)
     }
 
-    fn rates_of_stock(&self) -> Date {
+    fn board(&self, book: &Book, kind: SubjectKind, include_sub_partners: bool) -> Arc<KeptBoard> {
+        book.board(&self.question(kind, include_sub_partners))
+    }
+
+    pub(in crate::book) fn rates_of_stock(&self) -> Date {
         self.rates.day().unwrap_or(self.window.as_of)
     }
 
@@ -148,7 +155,7 @@ fn parent(book: &Book, subject: &Subject) -> Option<String> {
 }
 
 /// As many histories as take some seconds; PROPTEST_CASES asks for more.
-fn config() -> ProptestConfig {
+pub(in crate::book) fn config() -> ProptestConfig {
     let config = ProptestConfig::default();
     ProptestConfig { cases: config.cases.max(192), ..config }
 }
@@ -170,7 +177,7 @@ proptest! {
                 for subject in subjects().iter().filter(|subject| is_of(kind, include_sub_partners, subject)) {
                     let row = book.number_of(subject).and_then(|number| {
                         found.insert(number);
-                        board.rows.get(&number)
+                        board.board().sums.rows.get(&number)
                     });
                     match asked.own(&book, kind, subject) {
                         Some(own) => {
@@ -182,7 +189,28 @@ proptest! {
                         prop_assert!(book.peer(&board, subject).is_none());
                     }
                 }
-                prop_assert!(board.rows.keys().all(|number| found.contains(number)), "rows of nobody");
+                prop_assert!(board.board().sums.rows.keys().all(|number| found.contains(number)), "rows of nobody");
+            }
+        }
+    }
+
+    /// Kept up to date by entries or dropped: it is never another than one told anew.
+    #[test]
+    fn a_kept_board_is_the_board_told_anew(history in history(), questions in vec(asked(), 2)) {
+        let questions: Vec<BoardQuestion> = questions
+            .iter()
+            .flat_map(|asked| KINDS.map(|(kind, with_sub_partners)| asked.question(kind, with_sub_partners)))
+            .collect();
+        let mut book = Book::default();
+        for batch in history {
+            let _pins: Vec<_> = questions.iter().map(|asked| book.board(asked).pin()).collect();
+            apply(&mut book, batch);
+            for asked in &questions {
+                let kept = book.board(asked);
+                let anew = book.tell_board(asked, &book.telling(asked), &book.pages);
+                let (kept, anew) = (&kept.board().sums, anew.sums);
+                prop_assert_eq!(&kept.rows, &anew.rows, "{:?}", asked);
+                prop_assert_eq!(&kept.rate_dates, &anew.rate_dates, "{:?}", asked);
             }
         }
     }
@@ -205,7 +233,7 @@ proptest! {
                     }
                 }
                 let count = |groups: &BTreeMap<_, Vec<_>>| groups.values().map(Vec::len).sum::<usize>();
-                prop_assert_eq!(board.groups_of.len(), count(&groups));
+                prop_assert_eq!(board.board().peers(&book, &asked.question(kind, include_sub_partners)).groups_of.len(), count(&groups));
                 for peers in groups.values() {
                     let won = |peer: &Peer| peer.standing.measures.won.amount_e4;
                     let total_e4: i128 = peers.iter().map(|(_, peer)| won(peer)).sum();
@@ -256,11 +284,11 @@ proptest! {
                 };
                 let board = asked.board(&book, kind, false);
                 let of_rows: i128 =
-                    board.rows.values().map(|peer| peer.standing.measures.won.amount_e4).sum();
+                    board.board().sums.rows.values().map(|peer| peer.standing.measures.won.amount_e4).sum();
                 prop_assert_eq!(
                     of_rows + fold(&nobody).won.amount_e4, tenant.won.amount_e4, "{:?} {:?}", kind, asked
                 );
-                for peer in board.rows.values() {
+                for peer in board.board().sums.rows.values() {
                     let Ok(share) = tenant_share(&peer.standing.measures, &tenant) else { continue };
                     prop_assert!((0.0..=1.0).contains(&share.quotient()));
                 }

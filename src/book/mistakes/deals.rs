@@ -1,6 +1,6 @@
 //! Mistakes about what counts, how often, and for whom.
 
-use super::super::Told;
+use super::super::BoardQuestion;
 use super::*;
 use crate::domain::filter::Filter;
 use crate::domain::ids::Term;
@@ -211,9 +211,10 @@ fn a_shared_deal_counts_once_and_in_parts() {
     }
     // Boards: what peers are ranked by.
     let march = window("2024-03-01..2024-04-01", "2024-03-31");
-    let told = Told { cohort: true, open: true };
+    let premises = Premises::default();
     for (kind, with_sub_partners) in [(SubjectKind::Partner, false), (SubjectKind::Partner, true)] {
-        let board = book.board(kind, with_sub_partners, &Premises::default(), &march, RatesOn::OwnDay, told);
+        let asked = BoardQuestion::new(kind, with_sub_partners, &premises, &march, RatesOn::OwnDay);
+        let board = book.board(&asked.with_open(&premises));
         let is_of_kind = |subject: &Subject| match subject {
             Subject::Partner { include_sub_partners, .. } => *include_sub_partners == with_sub_partners,
             _ => false,

@@ -4,14 +4,17 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use tonic::Status;
 
 use super::parse::{CardQuestion, View};
 use super::render::scorecard::{self, Card, Evidence, More, Stand, ValueGround, Whose};
 use super::{as_of_or_today, failure};
-use crate::book::{Behind, Board, Book, FigureKind, FirstEvidence, MarketingQuestion, Scope, Stood, Told};
-use crate::domain::calendar::Date;
+use crate::book::{
+    Behind, BoardQuestion, Book, FigureKind, FirstEvidence, KeptBoard, MarketingQuestion, Scope, Stood,
+};
+use crate::domain::calendar::{Date, Instant};
 use crate::domain::filter::{Dimension, Filter, GroupValue};
 use crate::domain::ids::Term;
 use crate::domain::premises::RatesOn;
@@ -61,9 +64,9 @@ enum Place {
 struct Boards {
     /// Left out of the filter where peers are compared.
     peer_filter: Filter,
-    now: Board,
+    now: Arc<KeptBoard>,
     /// Where the value score is asked for.
-    before: Option<Board>,
+    before: Option<Arc<KeptBoard>>,
     tenant: Stood,
 }
 
@@ -75,8 +78,9 @@ impl<'a> Cards<'a> {
         settings: &'a Settings,
         asked: &'a CardQuestion,
         as_of: Option<Date>,
+        now: Instant,
     ) -> Result<Self, Status> {
-        let now = Self::window(settings, asked, as_of)?;
+        let now = Self::window(settings, asked, as_of, now)?;
         Ok(Self {
             book,
             settings,
@@ -113,8 +117,13 @@ impl<'a> Cards<'a> {
     }
 
     /// The question's window as dates.
-    pub fn window(settings: &Settings, asked: &CardQuestion, as_of: Option<Date>) -> Result<Window, Status> {
-        let as_of = as_of_or_today(as_of, settings);
+    pub fn window(
+        settings: &Settings,
+        asked: &CardQuestion,
+        as_of: Option<Date>,
+        now: Instant,
+    ) -> Result<Window, Status> {
+        let as_of = as_of_or_today(as_of, settings, now);
         super::window(asked.window, as_of, settings)
     }
 
@@ -139,18 +148,16 @@ impl<'a> Cards<'a> {
         let premises = &self.asked.premises;
         let peer_filter = premises.filter.without_kind(kind);
         let full = self.asked.view >= View::Full;
-        let told = Told {
-            cohort: full && self.asks_for(Kpi::CloseRate),
-            open: full && self.asks_for(Kpi::OpportunityPipeline),
-        };
-        let board = |window: &Window, told: Told| {
-            self.book.board(kind, include_sub_partners, premises, window, self.rates, told)
+        let board = |window: &Window, with_open: bool| {
+            let asked =
+                BoardQuestion::new(kind, include_sub_partners, premises, window, self.rates).of_peers();
+            self.book.board(&if with_open { asked.with_open(premises) } else { asked })
         };
         let tenant = self.book.scope(&Subject::Tenant, &peer_filter, premises.roles);
         let tenant = tenant.expect("the tenant is known");
         let boards = Boards {
-            now: board(&self.now, told),
-            before: self.before.as_ref().filter(|_| scored).map(|before| board(before, Told::default())),
+            now: board(&self.now, full && self.asks_for(Kpi::OpportunityPipeline)),
+            before: self.before.as_ref().filter(|_| scored).map(|before| board(before, false)),
             tenant: self.book.standing(&tenant, &self.now, self.rates, false),
             peer_filter,
         };
@@ -179,7 +186,7 @@ impl<'a> Cards<'a> {
                 before.peer = peers_before.and_then(|board| self.book.peer(board, subject));
             }
             let mut rates_on =
-                vec![boards.now.oldest_rate_on, peers_before.and_then(|board| board.oldest_rate_on)];
+                vec![boards.now.oldest_rate_on(), peers_before.and_then(|board| board.oldest_rate_on())];
             if self.asks_for(Kpi::ValueScore) {
                 let (ground, oldest_rate_on) = self.value_ground(&peer_scope, boards);
                 card.value = Some(ground);

@@ -23,9 +23,10 @@ pub async fn list<J: Journal>(
 
     let knowledge = asked.premises.knowledge;
     let (tokens, owner) = (rpc.clone(), tenant.clone());
+    let now = rpc.now();
     let answer = rpc.ask(&tenant, knowledge, move |book, settings| {
         let kept_day = walk.as_ref().and_then(|walk| walk.as_of);
-        let as_of = as_of_or_today(asked.as_of.or(kept_day), settings);
+        let as_of = as_of_or_today(asked.as_of.or(kept_day), settings, now);
         let window = asked.window.map(|spec| window(spec, as_of, settings)).transpose()?;
         let exchange = asked.premises.exchange;
         let (dates, rates) = match &window {

@@ -19,8 +19,9 @@ pub async fn get<J: Journal>(
     rpc.make_fresh(&tenant, &asked.consistency).await?;
 
     let knowledge = asked.premises.knowledge;
+    let now = rpc.now();
     let answer = rpc.ask(&tenant, knowledge, move |book, settings| {
-        let as_of = as_of_or_today(asked.as_of, settings);
+        let as_of = as_of_or_today(asked.as_of, settings, now);
         let window = window(asked.window, as_of, settings)?;
         let before = window.compared(asked.comparison);
         let question = MarketingQuestion {

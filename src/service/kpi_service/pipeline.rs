@@ -17,8 +17,9 @@ pub async fn get<J: Journal>(
     rpc.make_fresh(&tenant, &asked.consistency).await?;
 
     let knowledge = asked.premises.knowledge;
+    let now = rpc.now();
     let answer = rpc.ask(&tenant, knowledge, move |book, settings| {
-        let as_of = as_of_or_today(asked.as_of, settings);
+        let as_of = as_of_or_today(asked.as_of, settings, now);
         let since = asked.since.unwrap_or_else(|| as_of.plus_months(-1));
         if since > as_of {
             return Err(failure::since(since, as_of));

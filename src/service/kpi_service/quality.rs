@@ -18,8 +18,9 @@ pub async fn get<J: Journal>(
     rpc.make_fresh(&tenant, &asked.consistency).await?;
 
     let knowledge = asked.premises.knowledge;
+    let now = rpc.now();
     let answer = rpc.ask(&tenant, knowledge, move |book, settings| {
-        let as_of = as_of_or_today(asked.as_of, settings);
+        let as_of = as_of_or_today(asked.as_of, settings, now);
         let window = window(asked.window, as_of, settings)?;
         let scope = scope(book, &asked.subject, &asked.premises)?;
         let stale_days = settings.thresholds.stale_days.unwrap_or(QualityQuestion::STALE_DAYS_DEFAULT);

@@ -7,7 +7,7 @@ use super::parse::Rows;
 use super::token::Walk;
 use super::{Rpc, RpcResult, failure, page, parse};
 use crate::book::Book;
-use crate::domain::calendar::Date;
+use crate::domain::calendar::{Date, Instant};
 use crate::domain::filter::GroupValue;
 use crate::domain::record::Settings;
 use crate::journal::Journal;
@@ -23,8 +23,9 @@ pub async fn get<J: Journal>(
     rpc.make_fresh(&tenant, &consistency).await?;
 
     let (knowledge, is_light) = (question.asked.premises.knowledge, question.asked.is_light());
+    let now = rpc.now();
     let ask = move |book: &Book, settings: &Settings| {
-        let answer = answer(book, settings, &question, &request.premises)?;
+        let answer = answer(book, settings, &question, &request.premises, now)?;
         Ok((answer, book.revision()))
     };
     let answer =
@@ -43,8 +44,10 @@ pub async fn batch_get<J: Journal>(
     let batch = parse::batch_get_scorecards(&request).map_err(failure::refusal)?;
     rpc.make_fresh(&tenant, &batch.consistency).await?;
 
+    let now = rpc.now();
     let answers = rpc.ask(&tenant, batch.knowledge, move |book, settings| {
-        let answers = batch.questions.iter().map(|asked| answer(book, settings, asked, &request.premises));
+        let answers =
+            batch.questions.iter().map(|asked| answer(book, settings, asked, &request.premises, now));
         Ok((answers.collect::<Result<Vec<_>, Status>>()?, book.revision()))
     });
     let (answers, revision) = answers.await?;
@@ -57,9 +60,10 @@ fn answer(
     settings: &Settings,
     question: &parse::ScorecardQuestion,
     premises: &Option<pb::Premises>,
+    now: Instant,
 ) -> Result<pb::ScorecardAnswer, Status> {
-    let cards =
-        Cards::resolve(book, settings, &question.asked, question.asked.as_of)?.of_subject(&question.subject);
+    let cards = Cards::resolve(book, settings, &question.asked, question.asked.as_of, now)?
+        .of_subject(&question.subject);
     let card = cards.subject(&question.subject)?;
     Ok(pb::ScorecardAnswer {
         scorecard: Some(cards.render(&card)),
@@ -79,11 +83,12 @@ pub async fn list<J: Journal>(
 
     let knowledge = asked.asked.premises.knowledge;
     let (tokens, owner) = (rpc.clone(), tenant.clone());
+    let now = rpc.now();
     let answer = rpc.ask(&tenant, knowledge, move |book, settings| {
         let kept_day = walk.as_ref().and_then(|walk| walk.as_of);
         let as_of = asked.asked.as_of.or(kept_day);
         let Page { scorecards, definition, as_of, last_key } =
-            rows(book, settings, &asked, as_of, walk.as_ref(), &request.premises)?;
+            rows(book, settings, &asked, as_of, walk.as_ref(), &request.premises, now)?;
         let next = last_key.map(|last_key| Walk {
             first_revision: walk.as_ref().map_or(book.revision(), |walk| walk.first_revision),
             as_of: Some(as_of),
@@ -116,9 +121,10 @@ fn rows(
     as_of: Option<Date>,
     walk: Option<&Walk>,
     premises: &Option<pb::Premises>,
+    now: Instant,
 ) -> Result<Page, Status> {
     let size = asked.page.size;
-    let mut cards = Cards::resolve(book, settings, &asked.asked, as_of)?;
+    let mut cards = Cards::resolve(book, settings, &asked.asked, as_of, now)?;
     if let Rows::Subjects { kind, include_sub_partners } = &asked.rows {
         cards = cards.of_kind(*kind, *include_sub_partners);
     }

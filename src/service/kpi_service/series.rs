@@ -7,6 +7,7 @@ use super::parse::SeriesQuestion;
 use super::render::{scorecard, series, value};
 use super::{Rpc, RpcResult, failure, parse, scope};
 use crate::book::Book;
+use crate::domain::calendar::Instant;
 use crate::domain::record::Settings;
 use crate::domain::series::buckets;
 use crate::journal::Journal;
@@ -23,8 +24,9 @@ pub async fn get<J: Journal>(
 
     let knowledge = question.asked.premises.knowledge;
     let (tokens, owner) = (rpc.clone(), tenant.clone());
+    let now = rpc.now();
     let answer = rpc.ask(&tenant, knowledge, move |book, settings| {
-        let answer = answer(book, settings, &question, &request.premises)?;
+        let answer = answer(book, settings, &question, &request.premises, now)?;
         Ok(pb::GetSeriesResponse { revision_token: tokens.revision_token(&owner, book.revision()), ..answer })
     });
     answer.await.map(Response::new)
@@ -36,8 +38,9 @@ fn answer(
     settings: &Settings,
     SeriesQuestion { subject, unit, asked, .. }: &SeriesQuestion,
     premises: &Option<pb::Premises>,
+    now: Instant,
 ) -> Result<pb::GetSeriesResponse, Status> {
-    let span = Cards::window(settings, asked, asked.as_of)?;
+    let span = Cards::window(settings, asked, asked.as_of, now)?;
     let buckets = buckets(&span, *unit, &settings.period_starts());
     if buckets.len() > SeriesQuestion::BUCKETS_MAX {
         return Err(failure::too_many_buckets(buckets.len(), SeriesQuestion::BUCKETS_MAX));

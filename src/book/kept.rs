@@ -1,0 +1,210 @@
+//! Kept boards: boards that were asked for, kept up to date with every batch.
+//!
+//! Peers' positions, leaderboards and watches read the same ones. A board that a batch changes in another
+//! way than by its deals' and leads' entries (who is below whom, an attribute of a partner or channel, a
+//! rate, a name that a filter asks for and nobody had used yet) is dropped, and told anew when it is asked for.
+//!
+//! Invariants:
+//! 1. A kept board equals one told anew, bit for bit: a property test.
+//! 2. Beside those that a watch holds there are at most [`KEPT_MAX`], the ones asked for last.
+
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use super::Book;
+use super::board::{Board, BoardQuestion, LinesOf, Telling};
+use super::pages::Pages;
+use crate::domain::calendar::Date;
+use crate::domain::subject::Subject;
+use crate::kpi::peers::{Peer, PeerGroup};
+
+/// Under test few, so that small histories drop some.
+const KEPT_MAX: usize = if cfg!(test) { 3 } else { 64 };
+
+/// The boards of a book.
+#[derive(Default)]
+pub(super) struct KeptBoards {
+    /// Those asked for last at the end.
+    boards: Mutex<Vec<Arc<KeptBoard>>>,
+    told_count: AtomicU64,
+}
+
+/// A board and what it is of.
+pub struct KeptBoard {
+    asked: BoardQuestion,
+    told: OnceLock<ToldBoard>,
+    pin: Arc<()>,
+}
+
+struct ToldBoard {
+    telling: Telling,
+    extent: Extent,
+    board: Board,
+}
+
+/// As long as someone has it, the board is kept.
+#[derive(Clone)]
+pub struct BoardPin {
+    _pin: Arc<()>,
+}
+
+/// How many there were of what a telling numbers: what comes later it doesn't know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Extent {
+    partners: usize,
+    desks: usize,
+    terms: usize,
+    channels: usize,
+    label_sets: usize,
+}
+
+// === impl KeptBoard ===
+
+impl KeptBoard {
+    fn told(&self) -> &ToldBoard {
+        self.told.get().expect("whoever is handed a board finds it told")
+    }
+
+    pub(super) fn board(&self) -> &Board {
+        &self.told().board
+    }
+
+    pub(super) fn telling(&self) -> &Telling {
+        &self.told().telling
+    }
+
+    pub(super) fn peer_by_number(&self, book: &Book, number: u32) -> Option<(&Peer, &PeerGroup)> {
+        self.board().peer(book, &self.asked, number)
+    }
+
+    /// The date of the oldest exchange rate among its amounts.
+    pub fn oldest_rate_on(&self) -> Option<Date> {
+        self.board().oldest_rate_on()
+    }
+
+    /// Keeps the board for as long as the pin is there and nothing but entries changes it.
+    pub fn pin(&self) -> BoardPin {
+        BoardPin { _pin: Arc::clone(&self.pin) }
+    }
+}
+
+// === impl KeptBoards ===
+
+impl KeptBoards {
+    fn find_or_add(&self, asked: &BoardQuestion) -> Arc<KeptBoard> {
+        let mut boards = self.boards.lock();
+        let known = boards.iter().position(|board| board.asked == *asked).map(|at| boards.remove(at));
+        let board = known.unwrap_or_else(|| {
+            let (told, pin) = (OnceLock::new(), Arc::default());
+            Arc::new(KeptBoard { asked: asked.clone(), told, pin })
+        });
+        boards.push(Arc::clone(&board));
+        let is_pinned = |board: &Arc<KeptBoard>| Arc::strong_count(&board.pin) > 1;
+        let mut too_many = boards.iter().filter(|board| !is_pinned(board)).count().saturating_sub(KEPT_MAX);
+        boards.retain(|board| {
+            let is_dropped = too_many > 0 && !is_pinned(board);
+            too_many -= usize::from(is_dropped);
+            !is_dropped
+        });
+        board
+    }
+
+    pub(super) fn is_empty(&mut self) -> bool {
+        self.boards.get_mut().is_empty()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.boards.get_mut().clear();
+    }
+
+    /// Lets `change` see each board. It says whether the board stays.
+    fn each(&mut self, mut change: impl FnMut(&BoardQuestion, &mut ToldBoard) -> bool) {
+        self.boards.get_mut().retain_mut(|board| {
+            // Readers have a board for as long as they have the book, which is the writer's alone now.
+            let Some(KeptBoard { asked, told, .. }) = Arc::get_mut(board) else { return false };
+            told.get_mut().is_some_and(|told| change(asked, told))
+        });
+    }
+}
+
+// === impl Book ===
+
+impl Book {
+    /// The standings of all subjects of a kind: told now, or kept since they were asked for.
+    pub fn board(&self, asked: &BoardQuestion) -> Arc<KeptBoard> {
+        let kept = self.kept.find_or_add(asked);
+        // Whoever else asks for it meanwhile waits, and tells nothing twice.
+        kept.told.get_or_init(|| {
+            self.kept.told_count.fetch_add(1, Ordering::Relaxed);
+            let telling = self.telling(asked);
+            let board = self.tell_board(asked, &telling, &self.pages);
+            ToldBoard { telling, extent: self.extent(), board }
+        });
+        kept
+    }
+
+    /// How many boards were told, kept ones not again: what watches and questions cost.
+    pub fn boards_told_count(&self) -> u64 {
+        self.kept.told_count.load(Ordering::Relaxed)
+    }
+
+    /// A subject among its peers. None: it isn't its own peer.
+    pub fn peer<'a>(&self, kept: &'a KeptBoard, subject: &Subject) -> Option<(&'a Peer, &'a PeerGroup)> {
+        kept.peer_by_number(self, self.number_of(subject)?)
+    }
+
+    fn extent(&self) -> Extent {
+        let dictionary = &self.records.dictionary;
+        Extent {
+            partners: dictionary.partners.len(),
+            desks: self.pools.desks.values().len(),
+            terms: dictionary.terms.len(),
+            channels: dictionary.channels.len(),
+            label_sets: self.pools.label_sets.values().len(),
+        }
+    }
+
+    /// Takes out of the boards what a batch's deals and leads were told as before it. `kept` are this book's,
+    /// which has lent them.
+    pub(super) fn take_out_of_boards(&self, kept: &mut KeptBoards, before: &Pages) {
+        kept.each(|asked, told| {
+            // Which leads pass hangs on all their deals.
+            let by_deals_of_leads = told.telling.scope.test.as_ref().is_some_and(|test| test.leads.is_some());
+            if !by_deals_of_leads {
+                told.board.take_out(self.tell_board(asked, &told.telling, before));
+            }
+            !by_deals_of_leads
+        });
+    }
+
+    /// Puts in what they are told as after it.
+    pub(super) fn put_in_boards(&self, kept: &mut KeptBoards, after: &Pages) {
+        let extent = self.extent();
+        kept.each(|asked, told| {
+            let fits = told.telling.fits(&told.extent, &extent);
+            if fits {
+                told.board.put_in(self.tell_board(asked, &told.telling, after));
+            }
+            fits
+        });
+    }
+}
+
+// === impl Telling ===
+
+impl Telling {
+    /// Whether what came since `told` changes nothing of whose rows count and for whom.
+    fn fits(&self, told: &Extent, now: &Extent) -> bool {
+        let Telling { scope, lines } = self;
+        let by_partners = lines.of == LinesOf::Partners || scope.slots.is_some() || scope.test.is_some();
+        let by_desks = lines.of == LinesOf::Desks || scope.desks.is_some();
+        let by_names = scope.test.is_some();
+        (!by_partners || told.partners == now.partners)
+            && (!by_desks || told.desks == now.desks)
+            && (!by_names
+                || (told.terms, told.channels, told.label_sets) == (now.terms, now.channels, now.label_sets))
+    }
+}
