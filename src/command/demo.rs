@@ -1,5 +1,8 @@
 //! `demo`: the main job in one command. A sidecar of its own, a generated company's records in, its KPIs out, and how to
-//! call it from elsewhere. All through the generated client, over a socket, like any caller.
+//! call it from elsewhere. While it serves, the company goes on trading. All through the generated client, over a
+//! socket, like any caller.
+
+mod trickle;
 
 use std::io::{ErrorKind, IsTerminal};
 use std::net::SocketAddr;
@@ -19,13 +22,13 @@ use channel_kpi::proto::channelkpi::v1::{
 };
 use channel_kpi::proto::google::r#type::{Date, Money};
 use channel_kpi::server::{BindError, Listen, Server};
-use chrono::{NaiveDate, Utc};
+use chrono::{Datelike, NaiveDate, Utc};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
 use super::connection::Connection;
-use super::failure::Failure;
+use super::failure::{self, Failure};
 use super::{Ending, channels, number, pipeline, print, scorecard, serve, words};
 
 /// Load a generated company, show its KPIs and serve them.
@@ -60,10 +63,12 @@ pub struct DemoCommand {
 const AFTER_HELP: &str = "\
 The company sells software through partners around the world: a tree of distributors and resellers, departments and
 employees, two years of leads and deals with all their changes, marketing, targets and five currencies. The same seed,
-scale and last day make the same company.
+scale and last day make the same company. While it serves, the company goes on: every second or so a deal is opened, won
+or lost, as of now.
 
 Examples:
   channel-kpi demo
+  channel-kpi top --tenant demo --watch
   channel-kpi demo --once
   channel-kpi demo --data-dir ./demo --listen 127.0.0.1:7000 --seed 7 --scale 10";
 
@@ -109,12 +114,9 @@ impl DemoCommand {
         serve::on_signals(stop.clone(), cut.clone())?;
         let serving = tokio::spawn(sidecar.serve(server, stop.clone(), cut));
         let shown = tokio::select! {
-            shown = self.show(address, last_on) => shown,
+            shown = self.play(address, last_on) => shown,
             () = stop.cancelled() => Ok(()),
         };
-        if shown.is_ok() && !self.once {
-            stop.cancelled().await;
-        }
         stop.cancel();
         serving.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
         shown.map(|()| Ending::Done)
@@ -142,17 +144,23 @@ impl DemoCommand {
         }
     }
 
-    async fn show(&self, address: SocketAddr, last_on: NaiveDate) -> Result<(), Failure> {
+    /// Shows the company, and lets it go on unless that was all.
+    async fn play(&self, address: SocketAddr, last_on: NaiveDate) -> Result<(), Failure> {
         let url = format!("http://{address}");
         let connection = Connection::open(&url, TENANT, Duration::from_secs(60)).await?;
         print(&self.load(&connection, last_on).await?)?;
-        for text in Board::ask(connection, self.last_day).await?.told() {
+        for text in Board::ask(connection.clone(), self.last_day).await?.told() {
             print(&format!("\n{text}"))?;
         }
-        match self.once {
-            true => print("\nWithout --once it serves these figures until Ctrl-C, and says how to call it."),
-            false => print(&format!("\n{}", how_to_call(address))),
+        if self.once {
+            return print(
+                "\nWithout --once it serves these figures until Ctrl-C, lets the company go on, and says how to call it.",
+            );
         }
+        print(&format!("\n{}", how_to_call(address)))?;
+        let status = trickle::trickle(connection, self.seed, self.last_day.map(wire_date)).await;
+        eprintln!("the company rests, its figures are still served: {}", failure::status_message(&status));
+        std::future::pending().await
     }
 
     /// Fills the tenant, unless it has records already. Says what is there.
@@ -190,6 +198,10 @@ impl DemoCommand {
     }
 }
 
+fn wire_date(day: NaiveDate) -> Date {
+    Date { year: day.year(), month: day.month() as i32, day: day.day() as i32 }
+}
+
 /// A bar on a terminal, nothing elsewhere.
 fn progress_bar(record_count: usize) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
@@ -214,10 +226,7 @@ struct Board {
 
 impl Board {
     async fn ask(connection: Connection, as_of: Option<NaiveDate>) -> Result<Self, Failure> {
-        let as_of = as_of.map(|day| {
-            use chrono::Datelike;
-            Date { year: day.year(), month: day.month() as i32, day: day.day() as i32 }
-        });
+        let as_of = as_of.map(wire_date);
         let window = Some(Window { window: Some(window::Window::LastDays(LAST_DAYS)) });
         let list = async |kind: SubjectKind| {
             let subject_kind = kind.into();
@@ -326,8 +335,9 @@ fn how_to_call(address: SocketAddr) -> String {
     let question = format!(r#"{{"window": {{"lastDays": {LAST_DAYS}}}}}"#);
     let method = "channelkpi.v1.KpiService/GetScorecard";
     format!(
-        "Serving at {address} until Ctrl-C. In another terminal:
+        "Serving at {address} until Ctrl-C, while deals are opened, won and lost. In another terminal:
 
+  channel-kpi top --to http://{address} --tenant {TENANT} --kpi won-amount --watch
   channel-kpi scorecard --to http://{address} --tenant {TENANT} --window last-{LAST_DAYS}-days --by partner
   grpcurl -plaintext -H 'ckpi-tenant: {TENANT}' -d '{question}' {address} {method}
   buf curl --protocol grpc --http2-prior-knowledge -H 'ckpi-tenant: {TENANT}' \\
