@@ -21,10 +21,12 @@
 //! - [`clock`]: the one clock.
 //! - [`server`]: sockets, deadlines, limits, drain.
 //! - [`import`]: CSV exports of CRMs as records, sent like any caller's.
+//! - [`client`]: clients of the streams, which go on where one ends.
 //!
 //! `docs/architecture.md` says why it is so, `docs/kpis.md` what the figures mean.
 
 pub mod book;
+pub mod client;
 pub mod clock;
 pub mod config;
 pub mod domain;

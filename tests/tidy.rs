@@ -44,9 +44,13 @@ const WALLS: &[(&str, &[&str])] = &[
     ("src/tenant/", &["crate::proto", "crate::service", "tonic::", "prost", "rusqlite"]),
     ("src/server/", &["crate::book", "crate::kpi", "crate::journal", "crate::tenant", "rusqlite"]),
     ("src/service/", &["rusqlite", "TcpListener", "UnixListener"]),
-    // Import and commands are callers like any other.
+    // Import, the clients and commands are callers like any other.
     (
         "src/import/",
+        &["crate::book", "crate::domain", "crate::kpi", "crate::journal", "crate::tenant", "rusqlite"],
+    ),
+    (
+        "src/client/",
         &["crate::book", "crate::domain", "crate::kpi", "crate::journal", "crate::tenant", "rusqlite"],
     ),
     ("src/command/", &["::book::", "::domain::", "::kpi::", "::journal::", "::tenant::", "rusqlite"]),

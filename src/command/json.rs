@@ -6,13 +6,24 @@ use prost_reflect::{DescriptorPool, DynamicMessage};
 
 /// A message of `channelkpi.v1` as indented JSON.
 pub fn render(name: &str, message: &impl Message) -> String {
+    serde_json::to_string_pretty(&dynamic(name, message)).expect(HAS_JSON)
+}
+
+/// The same on one line.
+pub fn render_line(name: &str, message: &impl Message) -> String {
+    serde_json::to_string(&dynamic(name, message)).expect(HAS_JSON)
+}
+
+const HAS_JSON: &str = "every message of the API has a JSON form";
+
+fn dynamic(name: &str, message: &impl Message) -> DynamicMessage {
     let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).expect("build.rs writes a valid descriptor set");
     let descriptor = pool
         .get_message_by_name(&format!("channelkpi.v1.{name}"))
         .expect("the answer is a message of the API");
     let mut dynamic = DynamicMessage::new(descriptor);
     dynamic.transcode_from(message).expect("the message was made from the same descriptor");
-    serde_json::to_string_pretty(&dynamic).expect("every message of the API has a JSON form")
+    dynamic
 }
 
 #[cfg(test)]

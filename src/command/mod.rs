@@ -23,6 +23,7 @@ mod serve;
 mod subject;
 mod targets;
 mod tenant;
+mod top;
 mod window;
 mod words;
 
@@ -71,6 +72,8 @@ enum Command {
     Import(import::ImportCommand),
     /// Show KPIs: of the company, a partner, an employee or a unit, or of all of a kind.
     Scorecard(scorecard::ScorecardCommand),
+    /// Show who leads: partners, employees or units ranked by any figure, once or live.
+    Top(top::TopCommand),
     /// Show KPIs as a series of days, weeks, months, quarters or years.
     Series(series::SeriesCommand),
     /// Show the open deals, how long they are protected, what changed, and how targets stand.
@@ -104,6 +107,7 @@ pub fn run(line: CommandLine) -> ExitCode {
             Command::Serve(command) => command.run().await,
             Command::Import(command) => command.run().await,
             Command::Scorecard(command) => command.run().await,
+            Command::Top(command) => command.run().await,
             Command::Series(command) => command.run().await,
             Command::Pipeline(command) => command.run().await,
             Command::Channels(command) => command.run().await,

@@ -93,11 +93,31 @@ Examples:
   Every department, how it stood at the end of March, for another program:
     channel-kpi scorecard --by unit --window this-month --as-of 2024-03-31 --json";
 
+/// A kind of subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum By {
+pub(super) enum By {
     Partner,
     Employee,
     Unit,
+}
+
+impl By {
+    pub fn kind(self) -> SubjectKind {
+        match self {
+            Self::Partner => SubjectKind::Partner,
+            Self::Employee => SubjectKind::Employee,
+            Self::Unit => SubjectKind::Unit,
+        }
+    }
+
+    /// In the singular.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Partner => "Partner",
+            Self::Employee => "Employee",
+            Self::Unit => "Unit",
+        }
+    }
 }
 
 /// The names of the KPIs are those of the API: `average-deal-size` is `KPI_AVERAGE_DEAL_SIZE`.
@@ -153,9 +173,7 @@ impl ScorecardCommand {
                 let mut letters = name.chars();
                 letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
             }
-            (None, Some(By::Employee)) => "Employee".into(),
-            (None, Some(By::Unit)) => "Unit".into(),
-            (None, _) => "Partner".into(),
+            (None, by) => by.unwrap_or(By::Partner).name().into(),
         }
     }
 
@@ -187,12 +205,7 @@ impl ScorecardCommand {
     }
 
     async fn all(&self, connection: Connection) -> Result<ListScorecardsResponse, Failure> {
-        let kind = match self.by {
-            None => SubjectKind::Unspecified,
-            Some(By::Partner) => SubjectKind::Partner,
-            Some(By::Employee) => SubjectKind::Employee,
-            Some(By::Unit) => SubjectKind::Unit,
-        };
+        let kind = self.by.map_or(SubjectKind::Unspecified, By::kind);
         let request = ListScorecardsRequest {
             subject_kind: kind.into(),
             include_sub_partners: self.by.is_some() && self.subject.with_sub_partners,
