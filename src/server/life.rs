@@ -9,6 +9,8 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use crate::proto::channelkpi::v1::{GoingAway, GoingAwayReason};
+
 use super::health::Stage;
 
 /// How far ages lie apart from each other, so that streams which began together don't end together.
@@ -57,6 +59,21 @@ impl Life {
     /// Cancelled once the stream is to be reset.
     pub(super) fn resets(&self) -> CancellationToken {
         self.reset.clone()
+    }
+}
+
+// === impl Over ===
+
+impl Over {
+    /// The last message of a stream. Clients come back one after the other, not all at once.
+    pub fn going_away(self, resume_token: String) -> GoingAway {
+        let (reason, most) = match self {
+            Self::MaxAge => (GoingAwayReason::MaxAge, Duration::from_secs(1)),
+            // By then a load balancer knows.
+            Self::Draining => (GoingAwayReason::Draining, Duration::from_secs(3)),
+        };
+        let retry_after = most.mul_f64(fastrand::f64());
+        GoingAway { resume_token, reason: reason.into(), retry_after: retry_after.try_into().ok() }
     }
 }
 

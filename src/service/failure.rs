@@ -8,7 +8,7 @@ use tonic::Status;
 
 use super::parse::{Refusal, Violation, Violations};
 use super::status::{Failure, FieldViolation};
-use super::token::{PageTokenError, RevisionTokenError};
+use super::token::{PageTokenError, ResumeTokenError, RevisionTokenError};
 use crate::book::Book;
 use crate::domain::calendar::Date;
 use crate::domain::ids::TenantId;
@@ -185,7 +185,7 @@ pub fn freshness(error: FreshnessError) -> Status {
     }
 }
 
-fn stopped(error: StoppedBy) -> Status {
+pub fn stopped(error: StoppedBy) -> Status {
     tracing::warn!(%error, "a call can't be served");
     let failure = match error {
         StoppedBy::Deleted => Failure::new(ErrorReason::TenantDenied, "the tenant was deleted"),
@@ -220,6 +220,28 @@ pub fn page_token(error: PageTokenError) -> Status {
         PageTokenError::OtherTenant | PageTokenError::OtherArguments => ErrorReason::PageTokenMismatch,
     };
     Failure::new(reason, error.to_string()).into()
+}
+
+pub fn resume_token(error: ResumeTokenError) -> Status {
+    let reason = match error {
+        ResumeTokenError::Invalid => ErrorReason::ResumeTokenInvalid,
+        ResumeTokenError::OtherStore => return other_store(&error.to_string()),
+        ResumeTokenError::OtherTenant | ResumeTokenError::OtherArguments => ErrorReason::ResumeTokenMismatch,
+    };
+    Failure::new(reason, error.to_string()).into()
+}
+
+/// A watcher that left what changed unread for too long.
+pub fn watcher_too_slow(unread_for: Duration) -> Status {
+    let unread_ms = unread_for.as_millis();
+    let message = format!(
+        "what changed was left unread for {unread_ms} ms: watch again with the token of the last message"
+    );
+    Failure::new(ErrorReason::WatcherTooSlow, message.as_str())
+        .with("unread_ms", unread_ms)
+        .quota("watch", &message)
+        .retry_after(RETRY_AFTER)
+        .into()
 }
 
 fn other_store(message: &str) -> Status {

@@ -10,13 +10,10 @@ mod series;
 
 use tonic::{Request, Status};
 
-use super::{Rpc, RpcResult, failure, page, parse, render, token};
+use super::{Rpc, RpcResult, as_of_or_today, failure, page, parse, render, token, window};
 use crate::book::{Book, Scope};
-use crate::domain::calendar::{Date, Instant};
 use crate::domain::premises::Premises;
-use crate::domain::record::Settings;
 use crate::domain::subject::Subject;
-use crate::domain::window::{Window, WindowSpec};
 use crate::journal::Journal;
 use crate::proto::channelkpi::v1 as pb;
 
@@ -74,16 +71,6 @@ impl<J: Journal> pb::kpi_service_server::KpiService for Rpc<J> {
     async fn get_series(&self, request: Request<pb::GetSeriesRequest>) -> RpcResult<pb::GetSeriesResponse> {
         series::get(self, request).await
     }
-}
-
-/// Today in the tenant's time zone, where no other day is asked for.
-fn as_of_or_today(as_of: Option<Date>, settings: &Settings, now: Instant) -> Date {
-    as_of.unwrap_or_else(|| settings.zone.local_date(now))
-}
-
-/// A window as dates.
-fn window(spec: WindowSpec, as_of: Date, settings: &Settings) -> Result<Window, Status> {
-    spec.resolve(as_of, &settings.period_starts()).ok_or_else(|| failure::window(as_of))
 }
 
 /// Whose rows a question folds.

@@ -6,6 +6,7 @@
 mod admin_service;
 mod failure;
 mod kpi_service;
+mod leaderboard_service;
 mod page;
 pub mod parse;
 mod record_service;
@@ -19,15 +20,17 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
+use self::leaderboard_service::WatchedBoards;
 use self::parse::{Consistency, PageRequest};
 use self::token::{Owner, Walk};
 use crate::book::Book;
 use crate::clock::Clock;
 use crate::config::Limits;
-use crate::domain::calendar::Instant;
+use crate::domain::calendar::{Date, Instant};
 use crate::domain::ids::TenantId;
 use crate::domain::premises::Knowledge;
 use crate::domain::record::Settings;
+use crate::domain::window::{Window, WindowSpec};
 use crate::journal::{Journal, Revision};
 use crate::proto::channelkpi::v1 as pb;
 use crate::server::DEFAULT_TENANT;
@@ -39,6 +42,7 @@ type RpcResult<T> = Result<Response<T>, Status>;
 struct Rpc<J> {
     tenants: Arc<Tenants<J>>,
     clock: Clock,
+    watched: Arc<WatchedBoards<J>>,
 }
 
 /// The services over the tenants of a store.
@@ -46,10 +50,15 @@ pub fn routes<J: Journal>(tenants: Arc<Tenants<J>>, clock: Clock, limits: &Limit
     let message_in_bytes_max = limits.message_in_bytes_max as usize;
     use pb::admin_service_server::AdminServiceServer;
     use pb::kpi_service_server::KpiServiceServer;
+    use pb::leaderboard_service_server::LeaderboardServiceServer;
     use pb::record_service_server::RecordServiceServer;
-    let rpc = Rpc { tenants, clock };
+    let watched = Arc::new(WatchedBoards::new(clock.clone(), limits));
+    let rpc = Rpc { tenants, clock, watched };
     Routes::new(RecordServiceServer::new(rpc.clone()).max_decoding_message_size(message_in_bytes_max))
         .add_service(KpiServiceServer::new(rpc.clone()).max_decoding_message_size(message_in_bytes_max))
+        .add_service(
+            LeaderboardServiceServer::new(rpc.clone()).max_decoding_message_size(message_in_bytes_max),
+        )
         .add_service(AdminServiceServer::new(rpc).max_decoding_message_size(message_in_bytes_max))
 }
 
@@ -57,7 +66,11 @@ pub fn routes<J: Journal>(tenants: Arc<Tenants<J>>, clock: Clock, limits: &Limit
 
 impl<J> Clone for Rpc<J> {
     fn clone(&self) -> Self {
-        Self { tenants: Arc::clone(&self.tenants), clock: self.clock.clone() }
+        Self {
+            tenants: Arc::clone(&self.tenants),
+            clock: self.clock.clone(),
+            watched: Arc::clone(&self.watched),
+        }
     }
 }
 
@@ -147,6 +160,16 @@ impl<J: Journal> Rpc<J> {
     fn page_token(&self, tenant: &Tenant<J>, page: &PageRequest, next: Option<Walk>) -> String {
         next.map_or_else(String::new, |walk| token::encode_page(owner(tenant), page.arguments_hash, walk))
     }
+}
+
+/// Today in the tenant's time zone, where no other day is asked for.
+fn as_of_or_today(as_of: Option<Date>, settings: &Settings, now: Instant) -> Date {
+    as_of.unwrap_or_else(|| settings.zone.local_date(now))
+}
+
+/// A window as dates.
+fn window(spec: WindowSpec, as_of: Date, settings: &Settings) -> Result<Window, Status> {
+    spec.resolve(as_of, &settings.period_starts()).ok_or_else(|| failure::window(as_of))
 }
 
 fn owner<J: Journal>(tenant: &Tenant<J>) -> Owner<'_> {

@@ -10,6 +10,8 @@ use crate::domain::filter::GroupValue;
 use crate::domain::ids::Id;
 use crate::domain::record::{RecordKey, RecordKind, canonical};
 use crate::domain::subject::Subject;
+use crate::kpi::figure::{Quantity, Ratio};
+use crate::kpi::leaderboard::{RowKey, Score};
 
 /// The id of a subject; None for the tenant, which isn't listed.
 pub fn subject_id(subject: &Subject) -> Option<&str> {
@@ -109,6 +111,42 @@ pub fn last_place(walk: &Walk) -> Result<Place<'_>, PageTokenError> {
         (Date::FIRST..=Date::LAST).contains(&on).then_some(Place { on, kind, id })
     };
     place().ok_or(PageTokenError::Invalid)
+}
+
+/// What a token keeps of the last row of a walk over a board.
+pub fn row_key(key: &RowKey) -> Vec<u8> {
+    let RowKey { score, won_amount_e4, id } = key;
+    let mut bytes = match score {
+        Score::Value(ratio) => [&[0][..], &ratio.to_bytes()].concat(),
+        Score::LowerBound { e9, .. } => [&[1][..], &e9.to_be_bytes()].concat(),
+    };
+    bytes.extend_from_slice(&won_amount_e4.to_be_bytes());
+    bytes.extend_from_slice(id.as_bytes());
+    bytes
+}
+
+/// The inverse of [`row_key`].
+pub fn last_row(walk: &Walk) -> Result<RowKey, PageTokenError> {
+    let key = || {
+        let (kind, rest) = walk.last_key.split_first()?;
+        let (score, rest) = match kind {
+            0 => {
+                let (ratio, rest) = rest.split_first_chunk()?;
+                (Score::Value(Ratio::from_bytes(ratio)?), rest)
+            }
+            1 => {
+                let (e9, rest) = rest.split_first_chunk()?;
+                // Rows are ordered by the bound alone.
+                let rate = Ratio::whole(Quantity::Count(0));
+                (Score::LowerBound { e9: i64::from_be_bytes(*e9), rate }, rest)
+            }
+            _ => return None,
+        };
+        let (won_amount_e4, id) = rest.split_first_chunk()?;
+        let id = std::str::from_utf8(id).ok().filter(|id| Id::<()>::try_new(id).is_ok())?;
+        Some(RowKey { score, won_amount_e4: i128::from_be_bytes(*won_amount_e4), id: id.into() })
+    };
+    key().ok_or(PageTokenError::Invalid)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 //! `record`, `question`, `contributing`, `quality` and `tenant` the requests of the services.
 
 mod contributing;
+mod leaderboard;
 mod marketing;
 mod path;
 mod premises;
@@ -22,6 +23,7 @@ mod tenant;
 mod value;
 
 pub use contributing::{ContributingQuestion, list_contributing_records};
+pub use leaderboard::{BoardQuestion, LeaderboardPage, WatchQuestion, get_leaderboard, watch_leaderboard};
 pub use marketing::{MarketingQuestion, get_marketing_performance};
 pub use path::{Violation, Violations};
 pub use quality::{DataQualityQuestion, get_data_quality};

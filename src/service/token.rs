@@ -25,6 +25,7 @@ const CHECKSUM_BYTES: usize = size_of::<u32>();
 enum Kind {
     RevisionV1 = 1,
     PageV1 = 2,
+    ResumeV1 = 3,
 }
 
 /// Whose token it is.
@@ -55,6 +56,19 @@ pub enum PageTokenError {
     #[error("the page token belongs to another tenant")]
     OtherTenant,
     #[error("the page token belongs to a list with other arguments: send those of its first page")]
+    OtherArguments,
+}
+
+/// Why a resume token isn't taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ResumeTokenError {
+    #[error("the resume token is damaged or isn't one of ours: send it as it was received, or none")]
+    Invalid,
+    #[error("the resume token comes from another store, restored or replaced since")]
+    OtherStore,
+    #[error("the resume token belongs to another tenant: begin without one")]
+    OtherTenant,
+    #[error("the resume token belongs to a watch with other arguments: begin without one")]
     OtherArguments,
 }
 
@@ -161,6 +175,62 @@ pub fn decode_page(owner: Owner<'_>, arguments_hash: u64, token: &str) -> Result
     Ok(Walk { first_revision, as_of, last_key })
 }
 
+/// What a watcher has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resume {
+    pub revision: u64,
+    pub as_of: Date,
+    /// Of the rows and all that is shown beside them.
+    pub hash: u64,
+}
+
+#[derive(Encode, Decode)]
+#[cbor(array)]
+struct ResumeContent {
+    #[n(0)]
+    store_id: u64,
+    #[n(1)]
+    tenant_hash: u64,
+    #[n(2)]
+    arguments_hash: u64,
+    #[n(3)]
+    revision: u64,
+    #[n(4)]
+    as_of: Date,
+    #[n(5)]
+    hash: u64,
+}
+
+/// The token of what a watch of these arguments has shown.
+pub fn encode_resume(owner: Owner<'_>, arguments_hash: u64, resume: Resume) -> String {
+    let Resume { revision, as_of, hash } = resume;
+    let content = ResumeContent {
+        store_id: owner.store_id,
+        tenant_hash: fnv1a(owner.tenant.as_str().as_bytes()),
+        arguments_hash,
+        revision,
+        as_of,
+        hash,
+    };
+    seal(Kind::ResumeV1, &content)
+}
+
+/// What a watcher has to whom `owner` showed it. Of another store's only that it is one is known.
+pub fn decode_resume(owner: Owner<'_>, arguments_hash: u64, token: &str) -> Result<Resume, ResumeTokenError> {
+    let content: ResumeContent = open(Kind::ResumeV1, token).ok_or(ResumeTokenError::Invalid)?;
+    if content.tenant_hash != fnv1a(owner.tenant.as_str().as_bytes()) {
+        return Err(ResumeTokenError::OtherTenant);
+    }
+    if content.arguments_hash != arguments_hash {
+        return Err(ResumeTokenError::OtherArguments);
+    }
+    if content.store_id != owner.store_id {
+        return Err(ResumeTokenError::OtherStore);
+    }
+    let ResumeContent { revision, as_of, hash, .. } = content;
+    Ok(Resume { revision, as_of, hash })
+}
+
 /// The hash of a list's method and arguments. `arguments` is the request without what may differ from
 /// page to page. A field that a later release adds and a caller leaves out doesn't change it.
 pub fn arguments_hash(method: &str, arguments: &impl prost::Message) -> u64 {
@@ -171,7 +241,7 @@ pub fn arguments_hash(method: &str, arguments: &impl prost::Message) -> u64 {
 }
 
 /// FNV-1a: the same in every release, unlike std's hashers.
-fn fnv1a(bytes: &[u8]) -> u64 {
+pub fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })

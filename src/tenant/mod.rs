@@ -197,6 +197,11 @@ impl<J: Journal> Tenant<J> {
         }
     }
 
+    /// Waits until the book shows more than a revision.
+    pub async fn applied_after(&self, revision: Revision) -> Result<(), StoppedBy> {
+        self.applied_through(Revision(revision.0 + 1)).await
+    }
+
     /// Waits until the book shows a revision.
     pub async fn at_least(&self, wanted: Revision) -> Result<(), FreshnessError> {
         match timeout(FRESH_WITHIN, self.applied_through(wanted)).await {

@@ -3,10 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use channel_kpi::clock::Clock;
 use channel_kpi::config::{Config, Limits};
 use channel_kpi::proto::channelkpi::v1::CreateTenantRequest;
 use channel_kpi::proto::channelkpi::v1::admin_service_client::AdminServiceClient;
 use channel_kpi::proto::channelkpi::v1::kpi_service_client::KpiServiceClient;
+use channel_kpi::proto::channelkpi::v1::leaderboard_service_client::LeaderboardServiceClient;
 use channel_kpi::proto::channelkpi::v1::record_service_client::RecordServiceClient;
 use channel_kpi::proto::channelkpi::v1::{Record, TenantSettings, WriteRecordsRequest};
 use channel_kpi::server::{Drained, Listen};
@@ -32,12 +34,17 @@ impl Sidecar {
     }
 
     pub async fn start_on(data_dir: TempDir) -> Self {
+        Self::start_as(data_dir, Limits::default(), Clock::default()).await
+    }
+
+    /// With limits and a clock of the test's.
+    pub async fn start_as(data_dir: TempDir, limits: Limits, clock: Clock) -> Self {
         let config = Config {
             data_dir: data_dir.path().to_owned(),
             listen: vec![Listen::Tcp(([127, 0, 0, 1], 0).into())],
-            limits: Limits { drain_delay: Duration::ZERO, ..Limits::default() },
+            limits: Limits { drain_delay: Duration::ZERO, ..limits },
         };
-        let sidecar = channel_kpi::open(config).await.expect("the directory is ours");
+        let sidecar = channel_kpi::open_by_clock(config, clock).await.expect("the directory is ours");
         let server = sidecar.bind().expect("some port is free");
         let Listen::Tcp(address) = server.local_addrs()[0] else { panic!("it listens on TCP") };
         let stop = CancellationToken::new();
@@ -64,7 +71,8 @@ impl Sidecar {
         Caller {
             admin: AdminServiceClient::new(channel.clone()),
             records: RecordServiceClient::new(channel.clone()),
-            kpis: KpiServiceClient::new(channel),
+            kpis: KpiServiceClient::new(channel.clone()),
+            boards: LeaderboardServiceClient::new(channel),
         }
     }
 
@@ -77,12 +85,13 @@ impl Sidecar {
     }
 }
 
-/// The clients of the three services.
+/// The clients of the services.
 #[derive(Clone)]
 pub struct Caller {
     pub admin: AdminServiceClient<InterceptedService<Channel, AsTenant>>,
     pub records: RecordServiceClient<InterceptedService<Channel, AsTenant>>,
     pub kpis: KpiServiceClient<InterceptedService<Channel, AsTenant>>,
+    pub boards: LeaderboardServiceClient<InterceptedService<Channel, AsTenant>>,
 }
 
 impl Caller {

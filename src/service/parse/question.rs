@@ -505,7 +505,7 @@ pub(super) fn sent_token(token: &str) -> Option<String> {
     (!token.is_empty()).then(|| token.to_owned())
 }
 
-fn subject_kind(at: Path<'_>, number: i32) -> Option<SubjectKind> {
+pub(super) fn subject_kind(at: Path<'_>, number: i32) -> Option<SubjectKind> {
     use pb::SubjectKind as Wire;
     match known(at, number)? {
         Wire::Unspecified => at.refuse("is unspecified: name a kind of subject"),

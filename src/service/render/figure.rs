@@ -81,6 +81,12 @@ impl Figures {
         Some(pb::Ratio { quotient: ratio.quotient(), numerator, denominator })
     }
 
+    /// Of a board's row, which has its figure: beyond what the wire holds the terms are left out.
+    pub fn ratio_or_quotient(&self, ratio: Ratio) -> pb::Ratio {
+        let quotient_alone = || pb::Ratio { quotient: ratio.quotient(), ..pb::Ratio::default() };
+        self.ratio(ratio).unwrap_or_else(quotient_alone)
+    }
+
     pub fn quantity(&self, quantity: Quantity) -> Option<pb::Quantity> {
         use pb::quantity::Quantity::{Amount, Count};
         let quantity = match quantity {

@@ -1,0 +1,346 @@
+//! Watched boards: each told once for all who watch it.
+//!
+//! A board that someone watches has a task. On notice of a revision, and at the tenant's midnight, it asks
+//! the book anew, at most so often, and shows what it found. Watchers look at the newest that is shown;
+//! what they have is theirs to know (`watch.rs`).
+//!
+//! Invariants:
+//! 1. However many watch a board, it is told once per change, and so is what changed.
+//! 2. Versions grow: by revision, then by day.
+//! 3. Nobody waits for a watcher. One that leaves what is shown unread for twice the time allowed has its
+//!    stream reset.
+//! 4. A board that nobody watches any more is forgotten after [`LINGERS`], and with it what it showed.
+
+use std::collections::{HashMap, VecDeque};
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until};
+use tonic::Status;
+
+use super::board::Board;
+use super::changes::Shown;
+use crate::book::BoardPin;
+use crate::clock::Clock;
+use crate::config::Limits;
+use crate::domain::calendar::{Date, Instant as Time};
+use crate::domain::ids::TenantId;
+use crate::journal::{Journal, Revision};
+use crate::proto::channelkpi::v1 as pb;
+use crate::server::Life;
+use crate::service::parse::WatchQuestion;
+use crate::service::{blocking, failure};
+use crate::tenant::{StoppedBy, Tenant};
+
+/// A board is told at most once in so long, and in so many times of what it took the last time.
+const TOLD_EVERY_MIN: Duration = Duration::from_millis(100);
+const TOLD_EVERY_COSTS: u32 = 20;
+
+/// How many of the last things shown are kept for watchers who come back.
+const REMEMBERED_MAX: usize = 64;
+
+/// How long a board that nobody watches is kept for those who come back.
+const LINGERS: Duration = Duration::from_secs(60);
+
+/// All boards that are watched.
+pub struct WatchedBoards<J> {
+    boards: Mutex<HashMap<(TenantId, Vec<u8>), Weak<WatchedBoard<J>>>>,
+    clock: Clock,
+    pub(super) heartbeat_interval: Duration,
+    pub(super) unread_max: Duration,
+}
+
+/// One board.
+pub struct WatchedBoard<J> {
+    tenant: Arc<Tenant<J>>,
+    asked: WatchQuestion,
+    showing: watch::Sender<Showing>,
+    readers: Mutex<Vec<Weak<Reader>>>,
+    told_count: AtomicU64,
+}
+
+/// What is to be seen of a board.
+#[derive(Clone)]
+pub enum Showing {
+    /// It is being told for the first time.
+    Nothing,
+    Board(Arc<Edition>),
+    /// It ended: why.
+    Ended(Box<Status>),
+}
+
+/// What a board shows, from some version on.
+pub struct Edition {
+    pub version: Version,
+    pub shown: Arc<Shown>,
+    /// What changed since the last one that showed something else, with its hash.
+    pub changes: Option<(u64, Arc<pb::BoardDelta>)>,
+    /// What was shown before, the last one at the end.
+    remembered: VecDeque<Arc<Shown>>,
+}
+
+/// Ordered by revision, then by day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version {
+    pub revision: u64,
+    pub as_of: Date,
+}
+
+/// A watcher, as far as the board sees it.
+pub struct Reader {
+    /// Since when something is shown that it hasn't taken.
+    unread_since: Mutex<Option<Instant>>,
+    life: Life,
+}
+
+/// What one telling found.
+struct Telling {
+    version: Version,
+    shown: Shown,
+    pins: Vec<BoardPin>,
+    /// When the day changes.
+    midnight: Time,
+}
+
+// === impl Reader ===
+
+impl Reader {
+    fn note_unread(&self) {
+        self.unread_since.lock().get_or_insert_with(Instant::now);
+    }
+
+    /// Takes note that it has taken what is shown. Returns for how long that was unread.
+    pub fn take(&self) -> Option<Duration> {
+        self.unread_since.lock().take().map(|since| since.elapsed())
+    }
+
+    fn unread_for(&self) -> Option<Duration> {
+        self.unread_since.lock().map(|since| since.elapsed())
+    }
+}
+
+// === impl Edition ===
+
+impl Edition {
+    /// What was shown before with this hash, if it is remembered.
+    pub fn remembered(&self, hash: u64) -> Option<&Arc<Shown>> {
+        self.remembered.iter().rev().find(|shown| shown.hash == hash)
+    }
+}
+
+// === impl WatchedBoards ===
+
+impl<J: Journal> WatchedBoards<J> {
+    pub fn new(clock: Clock, limits: &Limits) -> Self {
+        Self {
+            boards: Mutex::default(),
+            clock,
+            heartbeat_interval: limits.heartbeat_interval,
+            unread_max: limits.watch_unread_max,
+        }
+    }
+
+    /// A place before the board of a question, whose task runs.
+    pub fn watch(
+        self: &Arc<Self>,
+        tenant: &Arc<Tenant<J>>,
+        asked: &WatchQuestion,
+        life: &Life,
+    ) -> (Arc<WatchedBoard<J>>, watch::Receiver<Showing>, Arc<Reader>) {
+        let mut boards = self.boards.lock();
+        let place = (tenant.id().clone(), asked.identity.clone());
+        let running = boards.get(&place).and_then(Weak::upgrade);
+        // That of a tenant that was deleted and made again is another.
+        let running = running.filter(|board| Arc::ptr_eq(&board.tenant, tenant) && !board.has_ended());
+        let board = running.unwrap_or_else(|| {
+            let board = self.begin(tenant, asked);
+            boards.retain(|_, board| board.strong_count() > 0);
+            boards.insert(place, Arc::downgrade(&board));
+            board
+        });
+        // Before anyone can find that nobody watches it.
+        let reader = board.admit(life);
+        let showing = board.showing.subscribe();
+        (board, showing, reader)
+    }
+
+    fn begin(self: &Arc<Self>, tenant: &Arc<Tenant<J>>, asked: &WatchQuestion) -> Arc<WatchedBoard<J>> {
+        let board = Arc::new(WatchedBoard {
+            tenant: Arc::clone(tenant),
+            asked: WatchQuestion { resume_token: None, ..asked.clone() },
+            showing: watch::Sender::new(Showing::Nothing),
+            readers: Mutex::default(),
+            told_count: AtomicU64::new(0),
+        });
+        let (running, watched) = (Arc::clone(&board), Arc::clone(&board));
+        let run = running.run(Arc::clone(self));
+        tokio::spawn(async move {
+            // A defect ends the watches: nobody is left waiting for a board that is told no more.
+            if tokio::spawn(run).await.is_err() {
+                let status = failure::stopped(StoppedBy::Defect);
+                watched.showing.send_replace(Showing::Ended(Box::new(status)));
+            }
+        });
+        board
+    }
+
+    /// Forgets a board, unless someone came to watch it meanwhile.
+    fn forget(&self, board: &WatchedBoard<J>) -> bool {
+        let mut boards = self.boards.lock();
+        let is_alone = board.has_no_readers();
+        if is_alone {
+            boards.retain(|_, known| !std::ptr::eq(known.as_ptr(), board));
+        }
+        is_alone
+    }
+}
+
+// === impl WatchedBoard ===
+
+impl<J: Journal> WatchedBoard<J> {
+    fn admit(&self, life: &Life) -> Arc<Reader> {
+        let reader = Arc::new(Reader { unread_since: Mutex::default(), life: life.clone() });
+        self.readers.lock().push(Arc::downgrade(&reader));
+        reader
+    }
+
+    fn has_no_readers(&self) -> bool {
+        self.readers.lock().iter().all(|reader| reader.strong_count() == 0)
+    }
+
+    pub fn tenant(&self) -> &Arc<Tenant<J>> {
+        &self.tenant
+    }
+
+    /// How often it was told.
+    #[cfg(test)]
+    pub fn told_count(&self) -> u64 {
+        self.told_count.load(Ordering::Relaxed)
+    }
+
+    fn has_ended(&self) -> bool {
+        matches!(*self.showing.borrow(), Showing::Ended(_))
+    }
+
+    async fn run(self: Arc<Self>, boards: Arc<WatchedBoards<J>>) {
+        let mut clock = boards.clock.clone();
+        let mut forsaken = pin!(self.forsaken(&boards));
+        let mut last: Option<Arc<Edition>> = None;
+        let mut pins;
+        loop {
+            let began_at = Instant::now();
+            let told = match self.tell(last.as_ref().map(|last| last.version), clock.now()).await {
+                Ok(told) => told,
+                Err(status) => {
+                    self.showing.send_replace(Showing::Ended(Box::new(status)));
+                    return;
+                }
+            };
+            let cost = began_at.elapsed();
+            pins = told.pins;
+            let (revision, midnight) = (Revision(told.version.revision), told.midnight);
+            last = Some(self.show(last, told.version, told.shown));
+
+            // Held over the wait: the book keeps what the board is told from.
+            let _held = &pins;
+            let changed = async {
+                tokio::select! {
+                    stopped = self.tenant.applied_after(revision) => stopped?,
+                    () = clock.reach(midnight) => {}
+                }
+                sleep_until(began_at + TOLD_EVERY_MIN.max(cost * TOLD_EVERY_COSTS)).await;
+                Ok(())
+            };
+            let changed: Result<(), StoppedBy> = tokio::select! {
+                changed = changed => changed,
+                () = &mut forsaken => return,
+            };
+            if let Err(stopped_by) = changed {
+                self.showing.send_replace(Showing::Ended(Box::new(failure::stopped(stopped_by))));
+                return;
+            }
+        }
+    }
+
+    /// Asks the book. `last` is the version that is shown.
+    async fn tell(&self, last: Option<Version>, now: Time) -> Result<Telling, Status> {
+        self.told_count.fetch_add(1, Ordering::Relaxed);
+        let (tenant, asked) = (Arc::clone(&self.tenant), self.asked.clone());
+        blocking(move || {
+            let book = tenant.book();
+            let settings = failure::configured(tenant.id(), &book)?;
+            let today = settings.zone.local_date(now);
+            // A clock that was set back doesn't bring yesterday's board.
+            let held = last.filter(|last| last.revision == book.revision()).map(|last| last.as_of);
+            let as_of = held.map_or(today, |held| held.max(today));
+            let board = Board::tell(&book, settings, &asked.board, Some(as_of), now)?;
+            let (rows, _) = board.rows(None, asked.limit);
+            Ok(Telling {
+                version: Version { revision: book.revision(), as_of },
+                shown: Shown::new(rows, board.pinned(), board.ranked_count(), board.definition()),
+                pins: board.pins(),
+                midnight: settings.zone.next_midnight(now),
+            })
+        })
+        .await
+    }
+
+    fn show(&self, last: Option<Arc<Edition>>, version: Version, shown: Shown) -> Arc<Edition> {
+        let edition = match &last {
+            // Nothing else is to be seen, from a later version on.
+            Some(last) if last.shown.hash == shown.hash => Edition {
+                version,
+                shown: Arc::clone(&last.shown),
+                changes: last.changes.clone(),
+                remembered: last.remembered.clone(),
+            },
+            Some(last) => {
+                let mut remembered = last.remembered.clone();
+                remembered.push_back(Arc::clone(&last.shown));
+                if remembered.len() > REMEMBERED_MAX {
+                    remembered.pop_front();
+                }
+                let changes = Some((last.shown.hash, Arc::new(last.shown.changes_to(&shown))));
+                Edition { version, shown: Arc::new(shown), changes, remembered }
+            }
+            None => Edition { version, shown: Arc::new(shown), changes: None, remembered: VecDeque::new() },
+        };
+        let is_other = last.is_none_or(|last| last.shown.hash != edition.shown.hash);
+        let edition = Arc::new(edition);
+        if is_other {
+            self.readers.lock().iter().filter_map(Weak::upgrade).for_each(|reader| reader.note_unread());
+        }
+        self.showing.send_replace(Showing::Board(Arc::clone(&edition)));
+        edition
+    }
+
+    /// Resets the streams of those who read nothing, from time to time. Returns when nobody has watched for
+    /// a while, and nobody will.
+    async fn forsaken(&self, boards: &WatchedBoards<J>) {
+        let unread_max = boards.unread_max;
+        let mut alone_since = None;
+        loop {
+            sleep(unread_max.min(LINGERS) / 4).await;
+            let readers: Vec<Arc<Reader>> = {
+                let mut readers = self.readers.lock();
+                readers.retain(|reader| reader.strong_count() > 0);
+                readers.iter().filter_map(Weak::upgrade).collect()
+            };
+            for reader in &readers {
+                if reader.unread_for().is_some_and(|unread_for| unread_for > 2 * unread_max) {
+                    reader.life.reset();
+                }
+            }
+            if !readers.is_empty() {
+                alone_since = None;
+            } else if alone_since.get_or_insert_with(Instant::now).elapsed() > LINGERS && boards.forget(self)
+            {
+                return;
+            }
+        }
+    }
+}
