@@ -130,8 +130,12 @@ async fn it_serves_until_it_is_stopped() {
     assert_eq!(running.0.wait().expect("it was started here").code(), Some(0));
     let mut rest = String::new();
     stdout.read_to_string(&mut rest).expect("the program writes UTF-8");
-    for way in ["channel-kpi top --to http://", "channel-kpi scorecard --to http://", "grpcurl -plaintext -H 'ckpi-tenant: demo'", "buf curl"]
-    {
+    for way in [
+        "channel-kpi top --to http://",
+        "channel-kpi scorecard --to http://",
+        "grpcurl -plaintext -H 'ckpi-tenant: demo'",
+        "buf curl",
+    ] {
         assert!(rest.contains(way), "{way} in {rest}");
     }
 }
