@@ -64,8 +64,8 @@ pub struct TopCommand {
     lower_bound: bool,
 
     /// Rank rates of at least so many only [default: 5].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
-    min_sample: Option<i64>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
+    min_sample: Option<i32>,
 
     /// Go on and show every change, until Ctrl-C. Where stdout is no terminal each one is written below the other.
     #[arg(long)]
