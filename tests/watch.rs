@@ -309,7 +309,11 @@ async fn random_history(seed: u64) {
     let mut listening = Vec::new();
     for (at, board) in boards.iter().enumerate() {
         for manner in [Manner::Fast, Manner::Slow, Manner::Flaky] {
-            let caller = sidecar.caller("random").await;
+            let caller = match manner {
+                // What it doesn't read stays with the server.
+                Manner::Slow => sidecar.caller_with_window("random", 1024).await,
+                Manner::Fast | Manner::Flaky => sidecar.caller("random").await,
+            };
             let task = listen(caller, board.clone(), manner, random.fork(), steps.clone());
             listening.push((at, manner, tokio::spawn(task)));
         }
