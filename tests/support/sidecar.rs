@@ -60,14 +60,27 @@ impl Sidecar {
     }
 
     pub async fn connect(&self) -> Channel {
-        let endpoint = Endpoint::new(format!("http://{}", self.address)).expect("an address makes a URL");
-        endpoint.connect().await.expect("the sidecar listens")
+        self.endpoint().connect().await.expect("the sidecar listens")
+    }
+
+    fn endpoint(&self) -> Endpoint {
+        Endpoint::new(format!("http://{}", self.address)).expect("an address makes a URL")
+    }
+
+    /// Clients on a connection of their own, each of whose streams holds so many bytes that weren't read.
+    pub async fn caller_with_window(&self, tenant_id: &str, stream_window_bytes: u32) -> Caller {
+        let endpoint = self.endpoint().initial_stream_window_size(stream_window_bytes);
+        Self::caller_over(endpoint.connect().await.expect("the sidecar listens"), tenant_id)
     }
 
     /// Clients whose calls select a tenant, which need not be there.
     pub async fn caller(&self, tenant_id: &str) -> Caller {
+        Self::caller_over(self.connect().await, tenant_id)
+    }
+
+    fn caller_over(channel: Channel, tenant_id: &str) -> Caller {
         let tenant = AsTenant(tenant_id.parse().expect("the test gives a value for metadata"));
-        let channel = InterceptedService::new(self.connect().await, tenant);
+        let channel = InterceptedService::new(channel, tenant);
         Caller {
             admin: AdminServiceClient::new(channel.clone()),
             records: RecordServiceClient::new(channel.clone()),

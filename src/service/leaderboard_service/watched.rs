@@ -13,7 +13,6 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -60,7 +59,6 @@ pub struct WatchedBoard<J> {
     asked: WatchQuestion,
     showing: watch::Sender<Showing>,
     readers: Mutex<Vec<Weak<Reader>>>,
-    told_count: AtomicU64,
 }
 
 /// What is to be seen of a board.
@@ -174,7 +172,6 @@ impl<J: Journal> WatchedBoards<J> {
             asked: WatchQuestion { resume_token: None, ..asked.clone() },
             showing: watch::Sender::new(Showing::Nothing),
             readers: Mutex::default(),
-            told_count: AtomicU64::new(0),
         });
         let (running, watched) = (Arc::clone(&board), Arc::clone(&board));
         let run = running.run(Arc::clone(self));
@@ -216,12 +213,6 @@ impl<J: Journal> WatchedBoard<J> {
         &self.tenant
     }
 
-    /// How often it was told.
-    #[cfg(test)]
-    pub fn told_count(&self) -> u64 {
-        self.told_count.load(Ordering::Relaxed)
-    }
-
     fn has_ended(&self) -> bool {
         matches!(*self.showing.borrow(), Showing::Ended(_))
     }
@@ -241,6 +232,7 @@ impl<J: Journal> WatchedBoard<J> {
                 }
             };
             let cost = began_at.elapsed();
+            tracing::debug!(cost_us = cost.as_micros(), "a watched board was told");
             pins = told.pins;
             let (revision, midnight) = (Revision(told.version.revision), told.midnight);
             last = Some(self.show(last, told.version, told.shown));
@@ -268,7 +260,6 @@ impl<J: Journal> WatchedBoard<J> {
 
     /// Asks the book. `last` is the version that is shown.
     async fn tell(&self, last: Option<Version>, now: Time) -> Result<Telling, Status> {
-        self.told_count.fetch_add(1, Ordering::Relaxed);
         let (tenant, asked) = (Arc::clone(&self.tenant), self.asked.clone());
         blocking(move || {
             let book = tenant.book();
