@@ -15,6 +15,14 @@ pub fn amount(money: &Money) -> String {
     format!("{whole}.{fraction:0<2}")
 }
 
+/// An amount to the cent, half of one upwards: for columns in which amounts are compared.
+pub fn to_the_cent(money: &Money) -> String {
+    const NANOS: i128 = 1_000_000_000;
+    let nanos = i128::from(money.units) * NANOS + i128::from(money.nanos);
+    let cents = (nanos.unsigned_abs() + 5_000_000) / 10_000_000;
+    format!("{}.{:02}", grouped(nanos < 0 && cents > 0, &(cents / 100).to_string()), cents % 100)
+}
+
 /// A number rounded to so many decimal places.
 pub fn rounded(number: f64, places: usize) -> String {
     let text = format!("{:.places$}", number.abs());
@@ -64,5 +72,12 @@ mod tests {
         assert_eq!(money(0, 123_400_000), "0.1234");
         assert_eq!(money(0, -500_000_000), "-0.50");
         assert_eq!(money(-1, -50_000_000), "-1.05");
+        let cents = |units, nanos| to_the_cent(&Money { currency_code: "USD".into(), units, nanos });
+        assert_eq!(cents(118_863, 538_500_000), "118,863.54");
+        assert_eq!(cents(999, 995_000_000), "1,000.00");
+        assert_eq!(cents(0, 4_999_999), "0.00");
+        assert_eq!(cents(0, -4_999_999), "0.00");
+        assert_eq!(cents(-1, -55_000_000), "-1.06");
+        assert_eq!(cents(i64::MAX, 999_999_999), "9,223,372,036,854,775,808.00");
     }
 }

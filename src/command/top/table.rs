@@ -1,7 +1,7 @@
 //! A board as a table: ranks, how they changed, and what was pinned with its neighbours.
 
 use channel_kpi::proto::channelkpi::v1::{
-    Definition, GetLeaderboardResponse, LeaderboardRow, PinnedRows, RankedBy, Ratio, quantity,
+    Definition, GetLeaderboardResponse, LeaderboardRow, PinnedRows, Quantity, RankedBy, Ratio, quantity,
 };
 
 use crate::command::number;
@@ -135,7 +135,7 @@ const COLUMNS: &[Column] = &[
         title: |_| "Worth".into(),
         is_number: true,
         is_shown: |_, titles, _| titles.figure != RankedBy::WonAmount,
-        cell: |row, _| row.won_amount.as_ref().map_or_else(out_of_range, number::amount),
+        cell: |row, _| row.won_amount.as_ref().map_or_else(out_of_range, number::to_the_cent),
     },
 ];
 
@@ -169,14 +169,10 @@ fn change(row: &LeaderboardRow) -> String {
 
 /// A figure as people read it: money to the cent, counts whole, rates in per cent.
 fn value(ratio: &Ratio, figure: RankedBy) -> String {
-    let of = |side: &Option<_>| match side {
-        Some(channel_kpi::proto::channelkpi::v1::Quantity { quantity }) => quantity.clone(),
-        None => None,
-    };
-    match (of(&ratio.numerator), of(&ratio.denominator)) {
-        (Some(quantity::Quantity::Amount(money)), Some(quantity::Quantity::Count(1))) => {
-            number::amount(&money)
-        }
+    let quantity = ratio.numerator.as_ref().and_then(|numerator| numerator.quantity.as_ref());
+    let one = Some(Quantity { quantity: Some(quantity::Quantity::Count(1)) });
+    match quantity {
+        Some(quantity::Quantity::Amount(money)) if ratio.denominator == one => number::to_the_cent(money),
         _ => match figure {
             RankedBy::CloseRate
             | RankedBy::CloseRateResolved
@@ -200,7 +196,7 @@ fn value(ratio: &Ratio, figure: RankedBy) -> String {
 
 #[cfg(test)]
 mod tests {
-    use channel_kpi::proto::channelkpi::v1::{DateRange, Quantity};
+    use channel_kpi::proto::channelkpi::v1::DateRange;
     use channel_kpi::proto::google::r#type::{Date, Money};
 
     use super::*;
@@ -326,7 +322,7 @@ Partner Z isn't ranked.";
         let exact =
             Quantity { quantity: Some(quantity::Quantity::Amount(Money { nanos: 123_400_000, ..usd(5) })) };
         let exact = Ratio { quotient: 5.1234, numerator: Some(exact), denominator: count(1) };
-        assert_eq!(value(&exact, RankedBy::WonAmount), "5.1234");
+        assert_eq!(value(&exact, RankedBy::WonAmount), "5.12");
     }
 
     #[test]
