@@ -35,6 +35,10 @@ fn help_teaches_by_example() {
         ),
         (&["quality", "--help"], &["Examples:", "--window last-90-days --ids", "2017-Q3"]),
         (
+            &["top", "--help"],
+            &["Examples:", "channel-kpi top --watch", "close-rate-resolved", "last-90-days", "--ties"],
+        ),
+        (
             &["series", "--help"],
             &["Examples:", "--by quarter", "fiscal-quarter", "close-rate", "fiscal-year"],
         ),
@@ -77,6 +81,10 @@ fn wrong_usage_ends_with_2_and_says_what_is_right() {
         (&["records", "--figure", "won"], "--figure won needs a --window"),
         (&["records", "--figure", "open", "--window", "2017"], "leave --window out"),
         (&["quality"], "--window"),
+        (&["top", "--kpi", "luck"], "the figures are average-deal-size, deal-count"),
+        (&["top", "--by", "unit", "--with-sub-partners"], "--with-sub-partners belongs to --by partner"),
+        (&["top", "--watch", "--as-of", "2024-03-31"], "cannot be used with"),
+        (&["top", "--limit", "0"], "0 is not in 1..=1000"),
         (&["series", "--window", "2017", "--by", "decade"], "fiscal-quarter"),
         (&["serve", "--drain-grace", "soon"], "must be a time such as"),
         (&["scorecard", "--window", "2017", "--tenant", "a\nb"], "--tenant takes visible ASCII"),

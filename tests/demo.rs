@@ -4,8 +4,12 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::process::{Child, Command, Output, Stdio};
 
+use channel_kpi::client::watch::{Event, Watch};
 use channel_kpi::proto::channelkpi::v1::kpi_service_client::KpiServiceClient;
-use channel_kpi::proto::channelkpi::v1::{GetScorecardRequest, Window, window};
+use channel_kpi::proto::channelkpi::v1::{
+    GetScorecardRequest, LeaderboardQuery, RankedBy, SubjectKind, WatchLeaderboardRequest, Window, window,
+};
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Endpoint;
 
 /// A small demo that is the same every day.
@@ -123,6 +127,31 @@ async fn it_serves_until_it_is_stopped() {
     request.metadata_mut().insert("ckpi-tenant", "demo".parse().expect("visible ASCII"));
     let answer = client.get_scorecard(request).await.expect("the tenant is there").into_inner();
     assert!(answer.scorecard.is_some());
+
+    // It goes on trading: deals are won, and the ranking tells of it.
+    let query = LeaderboardQuery {
+        subject_kind: SubjectKind::Partner.into(),
+        ranked_by: RankedBy::DealCount.into(),
+        window,
+        ..LeaderboardQuery::default()
+    };
+    let request = WatchLeaderboardRequest { query: Some(query), ..WatchLeaderboardRequest::default() };
+    let channel = endpoint.connect().await.expect("it serves");
+    let as_demo = |mut request: tonic::Request<()>| {
+        request.metadata_mut().insert("ckpi-tenant", "demo".parse().expect("visible ASCII"));
+        Ok(request)
+    };
+    let mut watch = Watch::new(InterceptedService::new(channel, as_demo), request);
+    let mut first = None;
+    loop {
+        let Event::Board { board, .. } = watch.next().await.expect("it lasts").expect("it may watch") else {
+            panic!("the demo serves on")
+        };
+        let won_count: i64 = board.rows.iter().map(|row| row.won_count).sum();
+        if won_count > *first.get_or_insert(won_count) {
+            break;
+        }
+    }
 
     let pid = running.0.id().to_string();
     let sent = Command::new("kill").args(["-INT", &pid]).status().expect("kill is on every Unix");
