@@ -106,7 +106,7 @@ impl Drop for Running {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")] // connections are closed while the test waits for the demo's end
 async fn it_serves_until_it_is_stopped() {
     let mut running = Running(demo(&["--listen", "127.0.0.1:0"]).spawn().expect("the program starts"));
     let mut stdout = BufReader::new(running.0.stdout.take().expect("it is piped"));

@@ -208,7 +208,7 @@ async fn every_change_is_a_line_of_json() {
 }
 
 /// The sidecar stops in order, is killed, and comes back each time: the watch goes on by itself.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")] // connections are closed while the test waits for the sidecar's end
 async fn a_sidecar_that_comes_back_is_watched_on() {
     let (data_dir, mut sidecar) = sidecar().await;
     let socket = sidecar.urls()[1].clone();
