@@ -265,9 +265,7 @@ impl<J: Journal> WatchedBoard<J> {
             let book = tenant.book();
             let settings = failure::configured(tenant.id(), &book)?;
             let today = settings.zone.local_date(now);
-            // A clock that was set back doesn't bring yesterday's board.
-            let held = last.filter(|last| last.revision == book.revision()).map(|last| last.as_of);
-            let as_of = held.map_or(today, |held| held.max(today));
+            let as_of = day_after(last, book.revision(), today);
             let board = Board::tell(&book, settings, &asked.board, Some(as_of), now)?;
             let (rows, _) = board.rows(None, asked.limit);
             Ok(Telling {
@@ -332,6 +330,37 @@ impl<J: Journal> WatchedBoard<J> {
             {
                 return;
             }
+        }
+    }
+}
+
+/// The day of the next version. A clock that was set back doesn't bring yesterday's board: of one revision
+/// the day never goes back.
+fn day_after(last: Option<Version>, revision: u64, today: Date) -> Date {
+    match last {
+        Some(last) if last.revision == revision => last.as_of.max(today),
+        _ => today,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::calendar::date;
+
+    #[test]
+    fn versions_never_go_back() {
+        let last = Version { revision: 7, as_of: date("2024-03-31") };
+        for (last, revision, today, expected) in [
+            (None, 7, "2024-03-30", "2024-03-30"),
+            (Some(last), 7, "2024-03-31", "2024-03-31"),
+            (Some(last), 7, "2024-04-01", "2024-04-01"),
+            (Some(last), 7, "2024-03-30", "2024-03-31"), // the clock was set back
+            (Some(last), 8, "2024-03-30", "2024-03-30"), // so was it, or the zone is another
+        ] {
+            let next = Version { revision, as_of: day_after(last, revision, date(today)) };
+            assert_eq!(next.as_of, date(expected));
+            assert!(Some(next) >= last);
         }
     }
 }
