@@ -25,7 +25,7 @@ use crate::command::connection::Connection;
 const PAUSE_MS: std::ops::Range<u64> = 400..1_600;
 
 /// Of a hundred changes so many deals are won and lost. The others are opened.
-const WON_PERCENT: u8 = 40;
+const WON_PERCENT: u8 = 50;
 const LOST_PERCENT: u8 = 20;
 
 /// So many of the open deals it knows to begin with, and ends none where few are left.

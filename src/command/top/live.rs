@@ -99,7 +99,7 @@ const ENTER: &str = "\x1b[?1049h\x1b[?25l\x1b[?7l";
 const LEAVE: &str = "\x1b[?7h\x1b[?25h\x1b[?1049l";
 const HOME: &str = "\x1b[H";
 /// Clears what another drawing left to the right of a line, and below the last one.
-const END_OF_LINE: &str = "\x1b[K\r\n";
+const END_OF_LINE: &str = "\x1b[K\n";
 const END_OF_DRAWING: &str = "\x1b[J";
 const BOLD: &str = "\x1b[1m";
 const DIM: &str = "\x1b[2m";
@@ -114,16 +114,18 @@ impl<'t> Screen<'t> {
     }
 
     fn draw(&self, state: &str) -> Result<(), Failure> {
-        let mut drawing = String::from(HOME);
-        for Line { text, moved } in &self.lines {
-            let (begin, end) = if *moved { (BOLD, PLAIN) } else { ("", "") };
-            drawing.push_str(&format!("{begin}{text}{end}{END_OF_LINE}"));
-        }
-        drawing.push_str(&format!(
-            "{END_OF_LINE}{DIM}{state}   Ctrl-C ends{PLAIN}{END_OF_LINE}{END_OF_DRAWING}"
-        ));
-        write(&drawing)
+        write(&redrawn(&self.lines, state))
     }
+}
+
+/// A drawing over the one before, with what moved in bold.
+fn redrawn(lines: &[Line], state: &str) -> String {
+    let mut drawing = String::from(HOME);
+    for Line { text, moved } in lines {
+        let (begin, end) = if *moved { (BOLD, PLAIN) } else { ("", "") };
+        drawing.push_str(&format!("{begin}{text}{end}{END_OF_LINE}"));
+    }
+    format!("{drawing}{END_OF_LINE}{DIM}{state}   Ctrl-C ends{PLAIN}{END_OF_LINE}{END_OF_DRAWING}")
 }
 
 impl Show for Screen<'_> {
@@ -183,6 +185,9 @@ fn block(board: &Board, before: Option<&Board>, titles: &Titles) -> Vec<Line> {
                 lines[*at].moved = true;
             }
         }
+    }
+    if !board.pinned.is_empty() {
+        lines.push(Line { text: String::new(), moved: false });
     }
     lines.push(Line { text: version(board), moved: false });
     lines
@@ -267,5 +272,14 @@ mod tests {
         assert_eq!(lines.last().expect("it has lines").text, "Revision 1,204.");
         assert!(marks(&block(&after, Some(&after), &TITLES)).is_empty());
         assert!(marks(&block(&after, None, &TITLES)).is_empty());
+    }
+
+    #[test]
+    fn a_drawing_covers_the_one_before() {
+        let line = |text: &str, moved| Line { text: text.into(), moved };
+        let drawn = redrawn(&[line("1  A", true), line("2  B", false)], "live");
+        let expected = "\x1b[H\x1b[1m1  A\x1b[0m\x1b[K\n2  B\x1b[K\n\x1b[K\n\
+                        \x1b[2mlive   Ctrl-C ends\x1b[0m\x1b[K\n\x1b[J";
+        assert_eq!(drawn, expected);
     }
 }
