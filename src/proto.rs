@@ -2,6 +2,7 @@
 
 /// The public API: `proto/channelkpi/v1/*.proto`, whose comments are its reference.
 #[allow(clippy::large_enum_variant)] // the generator's choice: a record's kinds differ in size
+#[allow(clippy::doc_lazy_continuation)] // and it sets the lines of lists in by two spaces
 pub mod channelkpi {
     pub mod v1 {
         tonic::include_proto!("channelkpi.v1");
