@@ -1,5 +1,7 @@
 //! A sidecar in the test's own process, asked over a real socket by the generated clients.
 
+#![allow(dead_code)] // each test binary uses a part of this
+
 use std::net::SocketAddr;
 use std::time::Duration;
 

@@ -45,9 +45,12 @@ const REMEMBERED_MAX: usize = 64;
 /// How long a board that nobody watches is kept for those who come back.
 const LINGERS: Duration = Duration::from_secs(60);
 
+/// Whose board, and which: the question's canonical bytes.
+type BoardKey = (TenantId, Vec<u8>);
+
 /// All boards that are watched.
 pub struct WatchedBoards<J> {
-    boards: Mutex<HashMap<(TenantId, Vec<u8>), Weak<WatchedBoard<J>>>>,
+    boards: Mutex<HashMap<BoardKey, Weak<WatchedBoard<J>>>>,
     clock: Clock,
     pub(super) heartbeat_interval: Duration,
     pub(super) unread_max: Duration,
