@@ -3,7 +3,6 @@
 #[allow(dead_code)] // every test takes what it needs
 #[path = "support/scorecard.rs"]
 mod scorecard;
-#[allow(dead_code)] // every test takes what it needs
 #[path = "support/sidecar.rs"]
 mod sidecar;
 #[allow(dead_code)] // every test takes what it needs

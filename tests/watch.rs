@@ -4,7 +4,6 @@
 //! Random histories are written while clients watch: fast ones, slow ones, ones that leave at random and
 //! come back with a token, the last or an old one. What is right at a version GetLeaderboard said then.
 
-#[allow(dead_code)] // every test takes what it needs
 #[path = "support/sidecar.rs"]
 mod sidecar;
 #[allow(dead_code)] // every test takes what it needs
@@ -356,7 +355,8 @@ async fn random_history(seed: u64) {
 /// `WATCH_SEEDS=1000..1100` tries others.
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_watches_random_histories_has_what_get_answers() {
-    let asked = std::env::var("WATCH_SEEDS").unwrap_or_else(|_| "1..5".to_owned());
+    let asked =
+        std::env::var_os("WATCH_SEEDS").map_or("1..5".into(), |asked| asked.to_string_lossy().into_owned());
     let (first, end) = asked.split_once("..").expect("a range of seeds");
     let seeds = first.parse().expect("a seed")..end.parse().expect("a seed");
     for seed in seeds {
@@ -640,10 +640,7 @@ async fn a_deleted_tenant_s_watch_ends_with_why() {
     let mut caller = sidecar.tenant("gone", settings()).await;
     let mut stream = caller.boards.watch_leaderboard(by_amount()).await.expect("valid").into_inner();
     stream.message().await.expect("it watches").expect("a snapshot");
-    let delete = channel_kpi::proto::channelkpi::v1::DeleteTenantRequest {
-        tenant_id: "gone".into(),
-        ..Default::default()
-    };
+    let delete = channel_kpi::proto::channelkpi::v1::DeleteTenantRequest { tenant_id: "gone".into() };
     caller.admin.delete_tenant(delete).await.expect("it is there");
     let status = loop {
         match stream.message().await {

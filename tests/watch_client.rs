@@ -1,10 +1,9 @@
 //! The library's client watches a real sidecar over a real socket: what it shows is what GetLeaderboard answers,
 //! however often its streams end, and though it is a stranger after each.
 
-#[allow(dead_code)] // every test takes what it needs
 #[path = "support/sidecar.rs"]
 mod sidecar;
-#[allow(dead_code)]
+#[allow(dead_code)] // every test takes what it needs
 #[path = "support/watch_promises.rs"]
 mod watch_promises;
 #[allow(dead_code)]

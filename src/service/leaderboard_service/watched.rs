@@ -45,7 +45,7 @@ const REMEMBERED_MAX: usize = 64;
 /// How long a board that nobody watches is kept for those who come back.
 const LINGERS: Duration = Duration::from_secs(60);
 
-/// Whose board, and which: the question's canonical bytes.
+/// Whose board, and what identifies it among theirs.
 type BoardKey = (TenantId, Vec<u8>);
 
 /// All boards that are watched.
