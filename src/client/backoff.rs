@@ -1,41 +1,41 @@
-//! How long to wait before the next attempt: any time up to a bound that doubles with each failure ("full jitter").
-//!
-//! Clients that lost the same server at the same moment thus don't come back to it at the same moment.
+//! How long to wait before coming back: a random time of a span that doubles, so that clients which were cut
+//! off together don't come back together (full jitter).
 
 use std::time::Duration;
 
-/// The waits between attempts.
+/// Waits between attempts.
 #[derive(Clone, Debug)]
 pub struct Backoff {
-    bound: Duration,
+    first: Duration,
+    max: Duration,
+    /// The span of the next wait.
+    span: Duration,
 }
 
 // === impl Backoff ===
 
 impl Backoff {
-    const BOUND_FIRST: Duration = Duration::from_millis(100);
-    const BOUND_MAX: Duration = Duration::from_secs(10);
-
-    pub fn new() -> Self {
-        Self { bound: Self::BOUND_FIRST }
+    pub fn new(first: Duration, max: Duration) -> Self {
+        Self { first, max, span: first }
     }
 
-    /// How long to wait now.
+    /// The next wait.
     pub fn wait(&mut self) -> Duration {
-        let bound = self.bound;
-        self.bound = (bound * 2).min(Self::BOUND_MAX);
-        bound.mul_f64(fastrand::f64())
+        let wait = self.span.mul_f64(fastrand::f64());
+        self.span = (2 * self.span).min(self.max);
+        wait
     }
 
-    /// It worked: the next failure is the first one.
+    /// An attempt went well: the next failure is a first one.
     pub fn reset(&mut self) {
-        self.bound = Self::BOUND_FIRST;
+        self.span = self.first;
     }
 }
 
 impl Default for Backoff {
+    /// From 0.1 to 10 seconds.
     fn default() -> Self {
-        Self::new()
+        Self::new(Duration::from_millis(100), Duration::from_secs(10))
     }
 }
 
@@ -44,12 +44,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_double_up_to_ten_seconds() {
-        let mut backoff = Backoff::new();
-        for bound_ms in [100, 200, 400, 800, 1_600, 3_200, 6_400, 10_000, 10_000] {
-            assert!(backoff.wait() <= Duration::from_millis(bound_ms));
+    fn spans_double_up_to_the_greatest() {
+        let mut backoff = Backoff::default();
+        for span_ms in [100, 200, 400, 800, 1_600, 3_200, 6_400, 10_000, 10_000] {
+            assert_eq!(backoff.span, Duration::from_millis(span_ms));
+            assert!(backoff.wait() <= Duration::from_millis(span_ms));
         }
         backoff.reset();
-        assert!(backoff.wait() <= Duration::from_millis(100));
+        assert_eq!(backoff.span, Duration::from_millis(100));
     }
 }

@@ -7,5 +7,7 @@
 //! They are callers like any other: they know wire types only, and take any tonic service: a channel, or
 //! [`Sidecar::channel`](crate::Sidecar::channel) in process.
 
-pub mod backoff;
+mod backoff;
 pub mod watch;
+
+pub use backoff::Backoff;

@@ -26,7 +26,7 @@ use tonic::codegen::{Body, Bytes, StdError};
 use tonic::{Code, Status, Streaming};
 use tonic_types::StatusExt;
 
-use super::backoff::Backoff;
+use super::Backoff;
 use crate::proto::channelkpi::v1::leaderboard_service_client::LeaderboardServiceClient;
 use crate::proto::channelkpi::v1::{GoingAwayReason, WatchLeaderboardRequest, WatchLeaderboardResponse};
 
@@ -129,7 +129,7 @@ where
             assembly: Assembly::new(&request),
             request,
             silence_max: SILENCE_MAX,
-            backoff: Backoff::new(),
+            backoff: Backoff::default(),
             was_torn: false,
             phase: Phase::Resting { until: Instant::now() },
         }
