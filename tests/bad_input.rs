@@ -45,7 +45,7 @@ use tonic_types::StatusExt;
 use worked_example::{at, date, deal, noon, records, settings, sourced, usd, version, won};
 
 /// Reasons that no request alone can provoke, and where they are seen instead.
-const NOT_BY_A_REQUEST: [(ErrorReason, &str); 10] = [
+const NOT_BY_A_REQUEST: [(ErrorReason, &str); 13] = [
     (ErrorReason::Unspecified, "is never sent"),
     (
         ErrorReason::TenantNotConfigured,
@@ -58,6 +58,9 @@ const NOT_BY_A_REQUEST: [(ErrorReason, &str); 10] = [
     (ErrorReason::TenantLoading, "needs a tenant that takes 2 s to load"),
     (ErrorReason::Overloaded, "needs calls that don't end: tests/serving.rs"),
     (ErrorReason::DeadlineExceeded, "needs a call that doesn't end: tests/serving.rs"),
+    (ErrorReason::ResumeTokenInvalid, "is of a watch: tests/watch.rs"),
+    (ErrorReason::ResumeTokenMismatch, "is of a watch: tests/watch.rs"),
+    (ErrorReason::WatcherTooSlow, "needs a client that doesn't read: tests/watch.rs"),
     (ErrorReason::Internal, "is a defect"),
 ];
 

@@ -21,10 +21,11 @@ use channel_kpi::proto::FILE_DESCRIPTOR_SET;
 use channel_kpi::proto::channelkpi::v1::record_key::Key;
 use channel_kpi::proto::channelkpi::v1::{
     BatchGetScorecardsRequest, Bucket, ConfigureTenantRequest, CreateTenantRequest, DeleteTenantRequest,
-    FigureKind, GetDataQualityRequest, GetMarketingPerformanceRequest, GetPipelineRequest, GetRecordRequest,
-    GetScorecardRequest, GetSeriesRequest, GetTenantRequest, ListContributingRecordsRequest,
-    ListRecordsRequest, ListScorecardsRequest, RecordKey, RecordKind, ScorecardQuestion, Subject,
-    SubjectKind, Terms, View, WriteMode, WriteRecordsRequest,
+    FigureKind, GetDataQualityRequest, GetLeaderboardRequest, GetMarketingPerformanceRequest,
+    GetPipelineRequest, GetRecordRequest, GetScorecardRequest, GetSeriesRequest, GetTenantRequest,
+    LeaderboardQuery, ListContributingRecordsRequest, ListRecordsRequest, ListScorecardsRequest, RankedBy,
+    RecordKey, RecordKind, ScorecardQuestion, Subject, SubjectKind, Terms, View, WatchLeaderboardRequest,
+    WriteMode, WriteRecordsRequest,
 };
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, Kind, MapKey, MessageDescriptor, Value};
@@ -52,7 +53,7 @@ async fn whatever_comes_is_answered_or_refused() {
 
     let methods = methods();
     let paths: Vec<&str> = methods.iter().map(|(path, _)| path.as_ref()).collect();
-    assert_eq!(paths.len(), 15, "{paths:?}");
+    assert_eq!(paths.len(), 17, "{paths:?}");
     let mut dice = Dice(20_240_331);
     for (path, input) in &methods {
         let channel = sidecar.connect().await;
@@ -65,7 +66,7 @@ async fn whatever_comes_is_answered_or_refused() {
             };
             let mut request = Request::new(message.clone());
             request.metadata_mut().insert("ckpi-tenant", "example".parse().expect("it is ASCII"));
-            match raw::call(channel.clone(), path, request).await {
+            match raw::first(channel.clone(), path, request).await {
                 Ok(_) => answered_count += 1,
                 Err(status) => {
                     refused_count += 1;
@@ -156,6 +157,12 @@ fn units() -> ListScorecardsRequest {
     ListScorecardsRequest { subject_kind, window, as_of, ..ListScorecardsRequest::default() }
 }
 
+fn board() -> LeaderboardQuery {
+    let GetScorecardRequest { window, .. } = march(Subject::default());
+    let (subject_kind, ranked_by) = (SubjectKind::Partner.into(), RankedBy::DealSuccess.into());
+    LeaderboardQuery { subject_kind, ranked_by, window, sample_min: Some(1), ..Default::default() }
+}
+
 /// A request that the method takes. A new RPC needs one.
 fn good_request(path: &str) -> Vec<u8> {
     let tenant_id = || "example".to_owned();
@@ -205,6 +212,15 @@ fn good_request(path: &str) -> Vec<u8> {
             let GetScorecardRequest { subject, window, as_of, .. } = march(partner("A"));
             let bucket = Bucket::Week.into();
             GetSeriesRequest { subject, window, as_of, bucket, ..GetSeriesRequest::default() }.encode_to_vec()
+        }
+        "GetLeaderboard" => {
+            let GetScorecardRequest { as_of, .. } = march(Subject::default());
+            let pinned_subject_ids = vec!["A".into(), "nobody".into()];
+            GetLeaderboardRequest { query: Some(board()), as_of, pinned_subject_ids, ..Default::default() }
+                .encode_to_vec()
+        }
+        "WatchLeaderboard" => {
+            WatchLeaderboardRequest { query: Some(board()), ..Default::default() }.encode_to_vec()
         }
         "CreateTenant" => {
             CreateTenantRequest { tenant_id: tenant_id(), settings: Some(settings()) }.encode_to_vec()

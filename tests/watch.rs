@@ -765,6 +765,56 @@ async fn slow_watchers_hold_up_nobody() {
     }
 }
 
+/// Who comes back to a stream after having left changes unread for too long learns it, and goes on with its
+/// token. In process, where nothing lies between the client and what is pending.
+#[tokio::test]
+async fn who_left_changes_unread_for_too_long_learns_it_and_resumes() {
+    use channel_kpi::config::Config;
+    use channel_kpi::proto::channelkpi::v1::admin_service_client::AdminServiceClient;
+    use channel_kpi::proto::channelkpi::v1::leaderboard_service_client::LeaderboardServiceClient;
+    use channel_kpi::proto::channelkpi::v1::record_service_client::RecordServiceClient;
+    use channel_kpi::proto::channelkpi::v1::{CreateTenantRequest, WriteRecordsRequest};
+
+    let data_dir = tempfile::tempdir().expect("a directory for the test");
+    let config = Config { data_dir: data_dir.path().to_owned(), ..Config::default() };
+    let (clock, _hands) = Clock::by_hand(time("2024-03-31T12:00:00Z"));
+    let sidecar = channel_kpi::open_by_clock(config, clock).await.expect("the directory is ours");
+    let create = CreateTenantRequest { tenant_id: "default".into(), settings: Some(settings()) };
+    AdminServiceClient::new(sidecar.channel()).create_tenant(create).await.expect("the settings are valid");
+    let write = async |records| {
+        let request = WriteRecordsRequest { records, ..WriteRecordsRequest::default() };
+        RecordServiceClient::new(sidecar.channel()).write_records(request).await.expect("they are valid");
+    };
+    write(vec![partner("p0", "", "", 0), partner("p1", "", "", 0)]).await;
+    let mut boards = LeaderboardServiceClient::new(sidecar.channel());
+    let mut watch = async |resume_token: &str| {
+        let request = WatchLeaderboardRequest { resume_token: resume_token.into(), ..by_amount() };
+        boards.watch_leaderboard(request).await.expect("it is valid").into_inner()
+    };
+    let (mut slow, mut fast) = (watch("").await, watch("").await);
+    let snapshot = slow.message().await.expect("it watches").expect("a snapshot");
+    fast.message().await.expect("it watches").expect("a snapshot");
+    write(vec![deal_won("d0", "p0", "2024-03-30T06:00:00Z", 5, 0)]).await;
+    let told = fast.message().await.expect("it watches").expect("a delta");
+    assert!(matches!(told.message, Some(Message::Delta(_))), "{told:?}");
+
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(31)).await;
+    tokio::time::resume();
+    let status = slow.message().await.expect_err("it left a change unread for 31 s");
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::ResourceExhausted, "WATCHER_TOO_SLOW"));
+    assert!(status.get_details_retry_info().is_some());
+    let info = status.get_details_error_info().expect("every error has it");
+    assert!(info.metadata["unread_ms"].parse::<u64>().is_ok_and(|unread_ms| unread_ms >= 31_000));
+
+    let token = token_of(&snapshot).expect("it has one");
+    let missed = watch(&token).await.message().await.expect("it watches").expect("the difference").message;
+    let Some(Message::Delta(missed)) = missed else { panic!("{missed:?}") };
+    assert_eq!(missed.put_rows.len(), 2);
+    drop((slow, fast));
+    sidecar.close().await;
+}
+
 #[tokio::test]
 async fn what_cant_be_watched_is_refused_with_its_path() {
     let few = Limits { watches_per_tenant_max: 2, ..limits() };

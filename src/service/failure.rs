@@ -186,7 +186,11 @@ pub fn freshness(error: FreshnessError) -> Status {
 }
 
 pub fn stopped(error: StoppedBy) -> Status {
-    tracing::warn!(%error, "a call can't be served");
+    match error {
+        // As somebody wanted it.
+        StoppedBy::Deleted | StoppedBy::Closed => tracing::debug!(%error, "a call can't be served"),
+        _ => tracing::warn!(%error, "a call can't be served"),
+    }
     let failure = match error {
         StoppedBy::Deleted => Failure::new(ErrorReason::TenantDenied, "the tenant was deleted"),
         StoppedBy::Closed => Failure::new(ErrorReason::ServerDraining, "the server is stopping: try again")

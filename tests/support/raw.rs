@@ -17,6 +17,15 @@ pub async fn call(
     client.unary(request, path, AsItIs).await
 }
 
+/// The first message of the answer, of a method that streams too; the rest isn't waited for.
+#[allow(dead_code)] // every test takes what it needs
+pub async fn first(channel: Channel, path: &str, request: Request<Vec<u8>>) -> Result<Option<Bytes>, Status> {
+    let mut client = tonic::client::Grpc::new(channel);
+    client.ready().await.expect("the sidecar is there");
+    let path: PathAndQuery = path.parse().expect("the test gives a path");
+    client.server_streaming(request, path, AsItIs).await?.into_inner().message().await
+}
+
 /// Messages as their bytes.
 #[derive(Clone, Copy)]
 struct AsItIs;
