@@ -4,21 +4,9 @@ use bytes::{Buf, BufMut, Bytes};
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::Channel;
-use tonic::{Request, Response, Status};
-
-pub async fn call(
-    channel: Channel,
-    path: &str,
-    request: Request<Vec<u8>>,
-) -> Result<Response<Bytes>, Status> {
-    let mut client = tonic::client::Grpc::new(channel);
-    client.ready().await.expect("the sidecar is there");
-    let path: PathAndQuery = path.parse().expect("the test gives a path");
-    client.unary(request, path, AsItIs).await
-}
+use tonic::{Request, Status};
 
 /// The first message of the answer, of a method that streams too; the rest isn't waited for.
-#[allow(dead_code)] // every test takes what it needs
 pub async fn first(channel: Channel, path: &str, request: Request<Vec<u8>>) -> Result<Option<Bytes>, Status> {
     let mut client = tonic::client::Grpc::new(channel);
     client.ready().await.expect("the sidecar is there");
