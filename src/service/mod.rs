@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
-use self::leaderboard_service::WatchedBoards;
+use self::leaderboard_service::{LeaderboardRoutes, WatchedBoards};
 use self::parse::{Consistency, PageRequest};
 use self::token::{Owner, Walk};
 use crate::book::Book;
@@ -50,15 +50,12 @@ pub fn routes<J: Journal>(tenants: Arc<Tenants<J>>, clock: Clock, limits: &Limit
     let message_in_bytes_max = limits.message_in_bytes_max as usize;
     use pb::admin_service_server::AdminServiceServer;
     use pb::kpi_service_server::KpiServiceServer;
-    use pb::leaderboard_service_server::LeaderboardServiceServer;
     use pb::record_service_server::RecordServiceServer;
     let watched = Arc::new(WatchedBoards::new(clock.clone(), limits));
     let rpc = Rpc { tenants, clock, watched };
     Routes::new(RecordServiceServer::new(rpc.clone()).max_decoding_message_size(message_in_bytes_max))
         .add_service(KpiServiceServer::new(rpc.clone()).max_decoding_message_size(message_in_bytes_max))
-        .add_service(
-            LeaderboardServiceServer::new(rpc.clone()).max_decoding_message_size(message_in_bytes_max),
-        )
+        .add_service(LeaderboardRoutes { rpc: rpc.clone(), message_in_bytes_max })
         .add_service(AdminServiceServer::new(rpc).max_decoding_message_size(message_in_bytes_max))
 }
 

@@ -11,7 +11,7 @@
 //!    stream reset.
 //! 4. A board that nobody watches any more is forgotten after [`LINGERS`], and with it what it showed.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -23,24 +23,21 @@ use tonic::Status;
 
 use super::board::Board;
 use super::changes::Shown;
+use super::edition::{Edition, Version};
 use crate::book::BoardPin;
 use crate::clock::Clock;
 use crate::config::Limits;
 use crate::domain::calendar::{Date, Instant as Time};
 use crate::domain::ids::TenantId;
 use crate::journal::{Journal, Revision};
-use crate::proto::channelkpi::v1 as pb;
 use crate::server::Life;
 use crate::service::parse::WatchQuestion;
-use crate::service::{blocking, failure};
+use crate::service::{blocking, failure, owner};
 use crate::tenant::{StoppedBy, Tenant};
 
 /// A board is told at most once in so long, and in so many times of what it took the last time.
 const TOLD_EVERY_MIN: Duration = Duration::from_millis(100);
 const TOLD_EVERY_COSTS: u32 = 20;
-
-/// How many of the last things shown are kept for watchers who come back.
-const REMEMBERED_MAX: usize = 64;
 
 /// How long a board that nobody watches is kept for those who come back.
 const LINGERS: Duration = Duration::from_secs(60);
@@ -74,23 +71,6 @@ pub enum Showing {
     Ended(Box<Status>),
 }
 
-/// What a board shows, from some version on.
-pub struct Edition {
-    pub version: Version,
-    pub shown: Arc<Shown>,
-    /// What changed since the last one that showed something else, with its hash.
-    pub changes: Option<(u64, Arc<pb::BoardDelta>)>,
-    /// What was shown before, the last one at the end.
-    remembered: VecDeque<Arc<Shown>>,
-}
-
-/// Ordered by revision, then by day.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Version {
-    pub revision: u64,
-    pub as_of: Date,
-}
-
 /// A watcher, as far as the board sees it.
 pub struct Reader {
     /// Since when something is shown that it hasn't taken.
@@ -121,15 +101,6 @@ impl Reader {
 
     fn unread_for(&self) -> Option<Duration> {
         self.unread_since.lock().map(|since| since.elapsed())
-    }
-}
-
-// === impl Edition ===
-
-impl Edition {
-    /// What was shown before with this hash, if it is remembered.
-    pub fn remembered(&self, hash: u64) -> Option<&Arc<Shown>> {
-        self.remembered.iter().rev().find(|shown| shown.hash == hash)
     }
 }
 
@@ -212,10 +183,6 @@ impl<J: Journal> WatchedBoard<J> {
         self.readers.lock().iter().all(|reader| reader.strong_count() == 0)
     }
 
-    pub fn tenant(&self) -> &Arc<Tenant<J>> {
-        &self.tenant
-    }
-
     fn has_ended(&self) -> bool {
         matches!(*self.showing.borrow(), Showing::Ended(_))
     }
@@ -282,27 +249,12 @@ impl<J: Journal> WatchedBoard<J> {
     }
 
     fn show(&self, last: Option<Arc<Edition>>, version: Version, shown: Shown) -> Arc<Edition> {
-        let edition = match &last {
-            // Nothing else is to be seen, from a later version on.
-            Some(last) if last.shown.hash == shown.hash => Edition {
-                version,
-                shown: Arc::clone(&last.shown),
-                changes: last.changes.clone(),
-                remembered: last.remembered.clone(),
-            },
-            Some(last) => {
-                let mut remembered = last.remembered.clone();
-                remembered.push_back(Arc::clone(&last.shown));
-                if remembered.len() > REMEMBERED_MAX {
-                    remembered.pop_front();
-                }
-                let changes = Some((last.shown.hash, Arc::new(last.shown.changes_to(&shown))));
-                Edition { version, shown: Arc::new(shown), changes, remembered }
-            }
-            None => Edition { version, shown: Arc::new(shown), changes: None, remembered: VecDeque::new() },
-        };
-        let is_other = last.is_none_or(|last| last.shown.hash != edition.shown.hash);
-        let edition = Arc::new(edition);
+        let is_other = last.as_ref().is_none_or(|last| last.shown.hash != shown.hash);
+        let (owner, arguments_hash) = (owner(&self.tenant), self.asked.arguments_hash);
+        let edition = Arc::new(match last {
+            Some(last) => last.next(owner, arguments_hash, version, shown),
+            None => Edition::first(owner, arguments_hash, version, shown),
+        });
         if is_other {
             self.readers.lock().iter().filter_map(Weak::upgrade).for_each(|reader| reader.note_unread());
         }
