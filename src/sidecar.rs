@@ -41,7 +41,7 @@ pub async fn open(config: Config) -> Result<Sidecar, OpenError> {
     let opened = tokio::task::spawn_blocking(move || SqliteJournal::open(&data_dir)).await;
     let journal = Arc::new(opened.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?);
     let tenants = Arc::new(Tenants::new(Arc::clone(&journal), config.limits.snapshot_after_bytes as usize));
-    let routes = service::routes(tenants, config.limits.message_in_bytes_max as usize);
+    let routes = service::routes(tenants, &config.limits);
     let stack = Stack::new(routes, &[FILE_DESCRIPTOR_SET], &config.limits);
     Ok(Sidecar { config, journal, stack })
 }

@@ -5,6 +5,7 @@
 
 mod admin_service;
 mod failure;
+mod feed;
 mod kpi_service;
 mod page;
 pub mod parse;
@@ -23,6 +24,7 @@ use tonic::{Request, Response, Status};
 use self::parse::{Consistency, PageRequest};
 use self::token::{Owner, Walk};
 use crate::book::Book;
+use crate::config::Limits;
 use crate::domain::calendar::Instant;
 use crate::domain::ids::TenantId;
 use crate::domain::premises::Knowledge;
@@ -37,14 +39,16 @@ type RpcResult<T> = Result<Response<T>, Status>;
 /// The handlers of all services.
 struct Rpc<J> {
     tenants: Arc<Tenants<J>>,
+    limits: Arc<Limits>,
 }
 
 /// The services over the tenants of a store.
-pub fn routes<J: Journal>(tenants: Arc<Tenants<J>>, message_in_bytes_max: usize) -> Routes {
+pub fn routes<J: Journal>(tenants: Arc<Tenants<J>>, limits: &Limits) -> Routes {
     use pb::admin_service_server::AdminServiceServer;
     use pb::kpi_service_server::KpiServiceServer;
     use pb::record_service_server::RecordServiceServer;
-    let rpc = Rpc { tenants };
+    let message_in_bytes_max = limits.message_in_bytes_max as usize;
+    let rpc = Rpc { tenants, limits: Arc::new(limits.clone()) };
     Routes::new(RecordServiceServer::new(rpc.clone()).max_decoding_message_size(message_in_bytes_max))
         .add_service(KpiServiceServer::new(rpc.clone()).max_decoding_message_size(message_in_bytes_max))
         .add_service(AdminServiceServer::new(rpc).max_decoding_message_size(message_in_bytes_max))
@@ -54,7 +58,7 @@ pub fn routes<J: Journal>(tenants: Arc<Tenants<J>>, message_in_bytes_max: usize)
 
 impl<J> Clone for Rpc<J> {
     fn clone(&self) -> Self {
-        Self { tenants: Arc::clone(&self.tenants) }
+        Self { tenants: Arc::clone(&self.tenants), limits: Arc::clone(&self.limits) }
     }
 }
 

@@ -37,7 +37,8 @@ pub fn code(reason: ErrorReason) -> Code {
         | ErrorReason::PageTokenMismatch
         | ErrorReason::RevisionTokenInvalid
         | ErrorReason::RevisionTokenMismatch
-        | ErrorReason::MalformedRequest => Code::InvalidArgument,
+        | ErrorReason::MalformedRequest
+        | ErrorReason::SequenceGap => Code::InvalidArgument,
         ErrorReason::TenantDenied => Code::PermissionDenied,
         ErrorReason::TenantNotConfigured | ErrorReason::StoreMismatch => Code::FailedPrecondition,
         ErrorReason::TenantExists => Code::AlreadyExists,
@@ -50,7 +51,10 @@ pub fn code(reason: ErrorReason) -> Code {
         | ErrorReason::ServerDraining
         | ErrorReason::TenantLoading => Code::Unavailable,
         ErrorReason::StorageCorrupt => Code::DataLoss,
-        ErrorReason::Overloaded | ErrorReason::MessageTooLarge => Code::ResourceExhausted,
+        ErrorReason::Overloaded | ErrorReason::MessageTooLarge | ErrorReason::InFlightExceeded => {
+            Code::ResourceExhausted
+        }
+        ErrorReason::SourceTakenOver => Code::Aborted,
         ErrorReason::DeadlineExceeded => Code::DeadlineExceeded,
         ErrorReason::MethodUnknown | ErrorReason::EncodingUnsupported => Code::Unimplemented,
         ErrorReason::Unspecified | ErrorReason::Internal => Code::Internal,
