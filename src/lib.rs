@@ -19,11 +19,13 @@
 //! - [`tenant`]: the runtime: append, follow, apply, answer; snapshots.
 //! - [`service`]: the gRPC services; the only room that knows both wire and domain.
 //! - [`server`]: sockets, deadlines, limits, drain.
+//! - [`client`]: feeds that come back by themselves.
 //! - [`import`]: CSV exports of CRMs as records, sent like any caller's.
 //!
 //! `docs/architecture.md` says why it is so, `docs/kpis.md` what the figures mean.
 
 pub mod book;
+pub mod client;
 pub mod config;
 pub mod domain;
 pub mod import;

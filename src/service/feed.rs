@@ -10,8 +10,8 @@
 //! 4. Whatever ends a feed, what was read before is written and acknowledged first, unless another feed took
 //!    its source over, or the journal takes no more.
 //!
-//! Deliberately absent: tasks and channels. The state lies in the returned stream and goes with it; a write
-//! that has begun is the tenant's and finishes.
+//! Deliberately absent: channels, and tasks that work. The state lies in the returned stream and goes with it;
+//! a write that has begun is the tenant's and finishes.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -23,7 +23,8 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{BoxStream, FuturesOrdered, unfold};
 use prost::Message;
 use prost_types::Duration as WireDuration;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
+use tokio_util::task::AbortOnDropHandle;
 use tonic::{Code, Status, Streaming};
 
 use super::parse::Violations;
@@ -57,14 +58,17 @@ type Answer = Result<pb::IngestRecordsResponse, Status>;
 pub(super) fn answers<J: Journal>(
     rpc: Rpc<J>,
     tenant: Arc<Tenant<J>>,
-    life: Option<Life>,
+    life: Life,
     messages: Streaming<pb::IngestRecordsRequest>,
 ) -> BoxStream<'static, Answer> {
-    let over: BoxFuture<'static, Over> = match life {
-        Some(mut life) => Box::pin(async move { life.over().await }),
-        None => Box::pin(std::future::pending()), // a stack without lives: a test's
-    };
-    let began = Began { rpc, tenant, messages, over };
+    let (mut life_of_reset, mut life, unread_max) = (life.clone(), life, rpc.limits.watch_unread_max);
+    let unread = AbortOnDropHandle::new(tokio::spawn(async move {
+        life_of_reset.over().await;
+        sleep(unread_max).await;
+        life_of_reset.reset();
+    }));
+    let over = Box::pin(async move { life.over().await });
+    let began = Began { rpc, tenant, messages, over, unread };
     unfold(State::Began(began), |state| async {
         match state {
             State::Began(began) => Some(match began.open().await {
@@ -98,6 +102,8 @@ struct Began<J> {
     tenant: Arc<Tenant<J>>,
     messages: Streaming<pb::IngestRecordsRequest>,
     over: BoxFuture<'static, Over>,
+    /// Resets a stream whose time is over and whose client doesn't read that.
+    unread: AbortOnDropHandle<()>,
 }
 
 /// Why it isn't opened.
@@ -132,6 +138,8 @@ struct Feed<J> {
     alarm: Pin<Box<Sleep>>,
     /// None while records are read.
     ending: Option<Ending>,
+    told_last: bool,
+    _unread: AbortOnDropHandle<()>,
 }
 
 /// Successive records of a feed.
@@ -162,7 +170,7 @@ enum Ending {
 
 impl<J: Journal> Began<J> {
     async fn open(self) -> Result<(Feed<J>, pb::FeedOpened), Refused> {
-        let Self { rpc, tenant, mut messages, mut over } = self;
+        let Self { rpc, tenant, mut messages, mut over, unread } = self;
         let opening = async {
             let first = messages.message().await?.and_then(|request| request.message);
             let Some(Sent::Open(open)) = first else {
@@ -205,6 +213,8 @@ impl<J: Journal> Began<J> {
             in_flight: InFlight::default(),
             acked_at: Instant::now(),
             ending: None,
+            told_last: false,
+            _unread: unread,
         };
         Ok((feed, opened))
     }
@@ -222,7 +232,10 @@ impl<J: Journal> Feed<J> {
                 return Some(self.ack());
             }
             if settled {
-                if self.acked_seq < self.durable_seq {
+                // A planned end says so even where nothing is new.
+                let planned = matches!(self.ending, Some(Ending::Ok | Ending::GoingAway(_)));
+                if self.acked_seq < self.durable_seq || planned && !self.told_last {
+                    self.told_last = true;
                     return Some(self.ack());
                 }
                 return self.end();

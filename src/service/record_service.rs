@@ -41,6 +41,7 @@ impl<J: Journal> pb::record_service_server::RecordService for Rpc<J> {
         let tenant = self.tenant(&request).await?;
         failure::configured(tenant.id(), &tenant.book())?;
         let life = request.extensions().get::<Life>().cloned();
+        let life = life.expect("the stack gives every stream one");
         Ok(Response::new(feed::answers(self.clone(), tenant, life, request.into_inner())))
     }
 

@@ -32,10 +32,15 @@ impl Sidecar {
     }
 
     pub async fn start_on(data_dir: TempDir) -> Self {
+        Self::start_with(data_dir, Limits::default()).await
+    }
+
+    /// With limits of the test's own; it never waits for load balancers.
+    pub async fn start_with(data_dir: TempDir, limits: Limits) -> Self {
         let config = Config {
             data_dir: data_dir.path().to_owned(),
             listen: vec![Listen::Tcp(([127, 0, 0, 1], 0).into())],
-            limits: Limits { drain_delay: Duration::ZERO, ..Limits::default() },
+            limits: Limits { drain_delay: Duration::ZERO, ..limits },
         };
         let sidecar = channel_kpi::open(config).await.expect("the directory is ours");
         let server = sidecar.bind().expect("some port is free");
