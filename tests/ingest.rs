@@ -144,8 +144,7 @@ fn metadata(status: &Status, key: &str) -> String {
 
 async fn is_there(channel: &Channel, id: &str, token: &str) -> bool {
     let key = Some(RecordKey { key: Some(record_key::Key::PartnerId(id.to_owned())) });
-    let consistency =
-        Some(Consistency { requirement: Some(Requirement::AtLeastAsFresh(token.to_owned())) });
+    let consistency = Some(Consistency { requirement: Some(Requirement::AtLeastAsFresh(token.to_owned())) });
     let request = GetRecordRequest { key, consistency };
     RecordServiceClient::new(channel.clone()).get_record(request).await.is_ok()
 }

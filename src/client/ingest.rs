@@ -117,6 +117,16 @@ pub enum FeedError {
     Checkpoint(usize),
 }
 
+impl From<FeedError> for Status {
+    /// As the call's own status, for callers who tell all failures alike.
+    fn from(error: FeedError) -> Self {
+        match error {
+            FeedError::Refused(status) | FeedError::GivenUp { status, .. } => *status,
+            FeedError::Protocol(_) | FeedError::Checkpoint(_) => Self::internal(error.to_string()),
+        }
+    }
+}
+
 /// A feed of records. See the module.
 pub struct Feed<S> {
     client: RecordServiceClient<S>,

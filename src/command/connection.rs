@@ -3,7 +3,7 @@
 //! One service stands under every generated client. It names the tenant, gives each call a deadline, and repeats a
 //! call that found the sidecar unavailable: every call of this API may be repeated as it is (writes commute).
 //!
-//! Only for calls with one answer: it holds the whole answer in memory.
+//! Only for calls with one answer: it holds the whole answer in memory. Streams go through [`Streams`].
 
 use std::convert::Infallible;
 use std::path::PathBuf;
@@ -128,6 +128,16 @@ impl Connection {
         Ok(Self { sidecar, tenant: HeaderValue::from_static(tenant), timeout })
     }
 
+    /// The way for streams.
+    pub fn streams(&self) -> Streams {
+        Streams { sidecar: self.sidecar.clone(), tenant: self.tenant.clone() }
+    }
+
+    /// How long to wait for an answer.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     async fn call_repeatedly(self, request: Request<Body>) -> Result<Response<Body>, Status> {
         let (mut parts, body) = request.into_parts();
         let message = body.collect().await?.to_bytes();
@@ -168,6 +178,28 @@ impl Connection {
         let sentence =
             format!("no answer within {} s: try --timeout with more seconds", self.timeout.as_secs());
         Answer { status: Some(Status::deadline_exceeded(sentence)), response: None }
+    }
+}
+
+/// A connection for streams: it names the tenant. When to give up, and to come back, is up to whoever streams.
+#[derive(Clone)]
+pub struct Streams {
+    sidecar: Sidecar,
+    tenant: HeaderValue,
+}
+
+impl Service<Request<Body>> for Streams {
+    type Response = Response<Body>;
+    type Error = StdError;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, StdError>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), StdError>> {
+        self.sidecar.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        request.headers_mut().insert("ckpi-tenant", self.tenant.clone());
+        Box::pin(self.sidecar.call(request))
     }
 }
 

@@ -173,8 +173,9 @@ pub fn append(error: AppendError) -> Status {
 
 /// Another feed of the same source was opened.
 pub fn taken_over(source: &SourceId) -> Status {
-    let message =
-        format!("another feed of source {source:?} was opened: this one writes nothing more, leave it to that");
+    let message = format!(
+        "another feed of source {source:?} was opened: this one writes nothing more, leave it to that"
+    );
     Failure::new(ErrorReason::SourceTakenOver, message).with("source_id", source).into()
 }
 
@@ -193,7 +194,8 @@ pub fn sequence_gap(expected: i64, got: i64) -> Status {
 
 /// A feed that sent more than its window allows.
 pub fn in_flight_exceeded(limit: &'static str, allowed: u64) -> Status {
-    let message = format!("more than {allowed} are unacknowledged, which is the most ({limit}): wait for acks");
+    let message =
+        format!("more than {allowed} are unacknowledged, which is the most ({limit}): wait for acks");
     Failure::new(ErrorReason::InFlightExceeded, message.as_str())
         .with("limit", limit)
         .with("allowed", allowed)

@@ -177,9 +177,9 @@ impl<J: Journal> Tenant<J> {
         place: Option<Vec<u8>>,
     ) -> impl Future<Output = Result<Revision, AppendError>> + Send + use<J> {
         let checkpoint = place.map(|place| Checkpoint { source: claim.source().clone(), place });
-        let begun = claim.begin_write().map(|writing| {
-            self.write_batch(Envelope { received_time, versions, checkpoint }, writing)
-        });
+        let begun = claim
+            .begin_write()
+            .map(|writing| self.write_batch(Envelope { received_time, versions, checkpoint }, writing));
         async move { begun?.await }
     }
 

@@ -53,11 +53,7 @@ pub enum RestoreError {
 }
 
 /// Writes all that the book holds.
-pub fn fill(
-    book: &Arc<RwLock<Book>>,
-    header: &Header,
-    sink: &mut SnapshotSink<'_>,
-) -> io::Result<()> {
+pub fn fill(book: &Arc<RwLock<Book>>, header: &Header, sink: &mut SnapshotSink<'_>) -> io::Result<()> {
     sink.push(&canonical(header))?;
     for stored in slices(book).flatten() {
         sink.push(&canonical(&Entry { revision: stored.revision, version: stored.version }))?;
@@ -79,7 +75,8 @@ pub fn slices(book: &RwLock<Book>) -> impl Iterator<Item = Vec<StoredVersion>> {
 pub fn restore(mut snapshot: StoredSnapshot) -> Result<(Book, Vec<Checkpoint>), RestoreError> {
     let began_at = snapshot.began_at();
     let first = snapshot.next().ok_or(RestoreError::Empty)??;
-    let Header { batches, checkpoints } = minicbor::decode(first.entries().next().ok_or(RestoreError::Empty)?)?;
+    let Header { batches, checkpoints } =
+        minicbor::decode(first.entries().next().ok_or(RestoreError::Empty)?)?;
 
     // The book takes versions as they are read; what stops the reading is kept until it has stopped.
     let mut stopped_by = None;
