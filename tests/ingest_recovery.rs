@@ -219,6 +219,8 @@ async fn survives(flags: &[&str], kills: u64, mut chance: Chance) {
     }
     tokio::task::block_in_place(|| server.kill()); // what was answered for survives this too
     server = tokio::task::block_in_place(|| Sidecar::start(data_dir.path(), &flags));
+    let loaded = Feed::open(connect(&socket).await, "none", Options::default()).await;
+    assert_eq!(loaded.expect("it waits until the records are loaded").stored_checkpoint(), None);
     let found = known(connect(&socket).await).await;
 
     let clean_dir = tempfile::tempdir().expect("a directory for the test");

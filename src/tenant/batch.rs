@@ -60,8 +60,9 @@ mod tests {
     }
 
     /// As stored by releases before feeds, and by this one: a batch without a checkpoint has no trace of one.
-    const WITHOUT: &str = "GOLDEN_WITHOUT";
-    const WITH: &str = "GOLDEN_WITH";
+    const WITHOUT: &str = "a2011b17a637614a0c8000028182821b17a637614a0c800007820182625031820180";
+    const WITH: &str =
+        "a3011b17a637614a0c8000028182821b17a637614a0c80000782018262503182018003826363726d4461742037";
 
     #[test]
     fn batches_of_every_release_are_read() {
