@@ -53,6 +53,8 @@ const RETRY_AFTER_MAX_AGE_MS: std::ops::RangeInclusive<u64> = 0..=1_000;
 const RETRY_AFTER_DRAINING_MS: std::ops::RangeInclusive<u64> = 500..=2_500;
 
 type Answer = Result<pb::IngestRecordsResponse, Status>;
+/// None where there was nothing to write.
+type Written = Result<Option<Revision>, AppendError>;
 
 /// What a feed is told.
 pub(super) fn answers<J: Journal>(
@@ -69,7 +71,7 @@ pub(super) fn answers<J: Journal>(
     }));
     let over = Box::pin(async move { life.over().await });
     let began = Began { rpc, tenant, messages, over, unread };
-    unfold(State::Began(began), |state| async {
+    unfold(State::Began(Box::new(began)), |state| async {
         match state {
             State::Began(began) => Some(match began.open().await {
                 Ok((feed, opened)) => (answer(Told::Opened(opened)), State::Open(Box::new(feed))),
@@ -87,7 +89,7 @@ pub(super) fn answers<J: Journal>(
 }
 
 enum State<J> {
-    Began(Began<J>),
+    Began(Box<Began<J>>),
     Open(Box<Feed<J>>),
     Ended,
 }
@@ -121,7 +123,7 @@ struct Feed<J> {
     taken_over: BoxFuture<'static, ()>,
     /// What was read and isn't being written yet.
     batch: Part,
-    writes: FuturesOrdered<BoxFuture<'static, (Part, Result<Option<Revision>, AppendError>)>>,
+    writes: FuturesOrdered<BoxFuture<'static, (Part, Written)>>,
     /// With the number of the record before each: the one to write next, and the newest. Any between them
     /// would be overwritten at once.
     checkpoints: VecDeque<(i64, Vec<u8>)>,
@@ -358,7 +360,7 @@ impl<J: Journal> Feed<J> {
     }
 
     /// Notes how a write has ended: the first of those under way.
-    fn settle(&mut self, part: Part, written: Result<Option<Revision>, AppendError>) {
+    fn settle(&mut self, part: Part, written: Written) {
         match written {
             Ok(revision) => {
                 self.revision = revision.map_or(self.revision, |revision| self.revision.max(revision.0));

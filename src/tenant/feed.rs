@@ -74,7 +74,7 @@ impl Feeds {
 
     pub fn claim(self: &Arc<Self>, source: SourceId) -> Claim {
         let mut lanes = self.lanes.lock();
-        let lane = Arc::clone(lanes.entry(source.clone()).or_insert_with(Arc::default));
+        let lane = Arc::clone(lanes.entry(source.clone()).or_default());
         let mut number = 0;
         lane.send_modify(|lane| {
             lane.newest += 1;
