@@ -38,8 +38,9 @@ struct Chance(u64);
 impl Chance {
     /// From `CHANNEL_KPI_TEST_SEED`, else from a seed of the test's own. A failed test shows it.
     fn new(otherwise: u64) -> Self {
-        let given = std::env::var("CHANNEL_KPI_TEST_SEED").ok();
-        let seed = given.map_or(otherwise, |seed| seed.parse().expect("a seed is a number"));
+        let given = std::env::var_os("CHANNEL_KPI_TEST_SEED");
+        let given = given.map(|seed| seed.to_str().and_then(|seed| seed.parse().ok()).expect("a number"));
+        let seed = given.unwrap_or(otherwise);
         println!("repeat with CHANNEL_KPI_TEST_SEED={seed}");
         Self(seed)
     }
