@@ -22,9 +22,10 @@ use channel_kpi::proto::channelkpi::v1::record_key::Key;
 use channel_kpi::proto::channelkpi::v1::{
     BatchGetScorecardsRequest, Bucket, ConfigureTenantRequest, CreateTenantRequest, DeleteTenantRequest,
     FigureKind, GetDataQualityRequest, GetMarketingPerformanceRequest, GetPipelineRequest, GetRecordRequest,
-    GetScorecardRequest, GetSeriesRequest, GetTenantRequest, ListContributingRecordsRequest,
-    ListRecordsRequest, ListScorecardsRequest, RecordKey, RecordKind, ScorecardQuestion, Subject,
-    SubjectKind, Terms, View, WriteMode, WriteRecordsRequest,
+    GetScorecardRequest, GetSeriesRequest, GetTenantRequest, IngestRecordsRequest,
+    ListContributingRecordsRequest, ListRecordsRequest, ListScorecardsRequest, OpenFeed, RecordKey,
+    RecordKind, ScorecardQuestion, Subject, SubjectKind, Terms, View, WriteMode, WriteRecordsRequest,
+    ingest_records_request,
 };
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, Kind, MapKey, MessageDescriptor, Value};
@@ -52,7 +53,7 @@ async fn whatever_comes_is_answered_or_refused() {
 
     let methods = methods();
     let paths: Vec<&str> = methods.iter().map(|(path, _)| path.as_ref()).collect();
-    assert_eq!(paths.len(), 15, "{paths:?}");
+    assert_eq!(paths.len(), 16, "{paths:?}");
     let mut dice = Dice(20_240_331);
     for (path, input) in &methods {
         let channel = sidecar.connect().await;
@@ -161,6 +162,11 @@ fn good_request(path: &str) -> Vec<u8> {
     let tenant_id = || "example".to_owned();
     let method = path.rsplit('/').next().expect("a path has a method");
     match method {
+        // The first message of a feed, and its only one.
+        "IngestRecords" => {
+            let open = ingest_records_request::Message::Open(OpenFeed { source_id: "crm".to_owned() });
+            IngestRecordsRequest { message: Some(open) }.encode_to_vec()
+        }
         "WriteRecords" => {
             WriteRecordsRequest { records: records(), mode: WriteMode::Partial.into() }.encode_to_vec()
         }

@@ -1,8 +1,9 @@
 //! Snapshots of a tenant: records, nothing derived, taken in slices while writes go on.
 //!
 //! The first entry lists the batches that had been applied when the snapshot began, and the checkpoints of
-//! feeds as they were then; each further entry is a version with the revision of its batch. Versions that come in while it is taken may be among
-//! them: they belong to later batches, are skipped when it is read, and come again with the tail.
+//! feeds as they were then. Each further entry is a version with the revision of its batch. Versions that come
+//! in while it is taken may be among them: they belong to later batches, are skipped when it is read, and come
+//! again with the tail.
 
 use std::io;
 use std::sync::Arc;
