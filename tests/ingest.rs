@@ -356,11 +356,25 @@ async fn a_checkpoint_survives_restarts_and_snapshots() {
         assert_eq!(opened.checkpoint.as_deref(), Some(&b"at 600"[..]), "round {round}");
         let (_, opened) = ByHand::open(&channel, "erp").await;
         assert_eq!(opened.checkpoint, None);
-        // More batches, so that the one with the checkpoint is forgotten but for the snapshot.
-        feed.send((1..=600).map(numbered)).await;
-        feed.acked(600).await;
+        // More batches, until the one with the checkpoint is forgotten but for a snapshot.
+        let journal = sidecar.data_dir.path().join("journal.sqlite3");
+        let (stored_through, _) = reach(&journal);
+        for seq in 1.. {
+            feed.send([numbered(seq)]).await;
+            feed.acked(seq).await;
+            if reach(&journal).1 >= stored_through {
+                break;
+            }
+        }
         data_dir = sidecar.stop().await;
     }
+}
+
+/// The last batch of a journal, and the last that it forgot.
+fn reach(journal: &std::path::Path) -> (i64, i64) {
+    let db = rusqlite::Connection::open(journal).expect("the journal is there");
+    let one = |sql| db.query_row(sql, [], |row| row.get(0)).expect("it is ours");
+    (one("SELECT max(seq) FROM sqlite_sequence"), one("SELECT max(truncated_through) FROM tenant"))
 }
 
 #[tokio::test]
