@@ -95,6 +95,10 @@ limits! {
     feeds_max: u32 = 1024, within 1..=1_000_000;
     /// Most feeds (ingest streams) at a time of one tenant.
     feeds_per_tenant_max: u32 = 16, within 1..=1_000_000;
+    /// Most records of one feed that may wait for their acknowledgement.
+    feed_in_flight_records_max: u32 = 4096, within 1..=65_536;
+    /// Most bytes of records of one feed that may wait for their acknowledgement.
+    feed_in_flight_bytes_max: u32 = 8 * MIB, within 64 * KIB..=256 * MIB;
     /// How long a watch or feed lasts, give or take a tenth: then it ends by itself and its client opens another.
     stream_age_max: Duration = s(1800), within ms(10)..=s(86_400);
     /// How long the client of a watch may leave what changed unread.

@@ -45,7 +45,7 @@ use tonic_types::StatusExt;
 use worked_example::{at, date, deal, noon, records, settings, sourced, usd, version, won};
 
 /// Reasons that no request alone can provoke, and where they are seen instead.
-const NOT_BY_A_REQUEST: [(ErrorReason, &str); 13] = [
+const NOT_BY_A_REQUEST: [(ErrorReason, &str); 16] = [
     (ErrorReason::Unspecified, "is never sent"),
     (
         ErrorReason::TenantNotConfigured,
@@ -61,6 +61,9 @@ const NOT_BY_A_REQUEST: [(ErrorReason, &str); 13] = [
     (ErrorReason::ResumeTokenInvalid, "is of a watch: tests/watch.rs"),
     (ErrorReason::ResumeTokenMismatch, "is of a watch: tests/watch.rs"),
     (ErrorReason::WatcherTooSlow, "needs a client that doesn't read: tests/watch.rs"),
+    (ErrorReason::SequenceGap, "is of a feed: tests/ingest.rs"),
+    (ErrorReason::InFlightExceeded, "is of a feed: tests/ingest.rs"),
+    (ErrorReason::SourceTakenOver, "is of a feed: tests/ingest.rs"),
     (ErrorReason::Internal, "is a defect"),
 ];
 

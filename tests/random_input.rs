@@ -23,9 +23,10 @@ use channel_kpi::proto::channelkpi::v1::{
     BatchGetScorecardsRequest, Bucket, ConfigureTenantRequest, CreateTenantRequest, DeleteTenantRequest,
     FigureKind, GetDataQualityRequest, GetLeaderboardRequest, GetMarketingPerformanceRequest,
     GetPipelineRequest, GetRecordRequest, GetScorecardRequest, GetSeriesRequest, GetTenantRequest,
-    LeaderboardQuery, ListContributingRecordsRequest, ListRecordsRequest, ListScorecardsRequest, RankedBy,
-    RecordKey, RecordKind, ScorecardQuestion, Subject, SubjectKind, Terms, View, WatchLeaderboardRequest,
-    WriteMode, WriteRecordsRequest,
+    IngestRecordsRequest, LeaderboardQuery, ListContributingRecordsRequest, ListRecordsRequest,
+    ListScorecardsRequest, OpenFeed, RankedBy, RecordKey, RecordKind, ScorecardQuestion, Subject,
+    SubjectKind, Terms, View, WatchLeaderboardRequest, WriteMode, WriteRecordsRequest,
+    ingest_records_request,
 };
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, Kind, MapKey, MessageDescriptor, Value};
@@ -53,7 +54,7 @@ async fn whatever_comes_is_answered_or_refused() {
 
     let methods = methods();
     let paths: Vec<&str> = methods.iter().map(|(path, _)| path.as_ref()).collect();
-    assert_eq!(paths.len(), 17, "{paths:?}");
+    assert_eq!(paths.len(), 18, "{paths:?}");
     let mut dice = Dice(20_240_331);
     for (path, input) in &methods {
         let channel = sidecar.connect().await;
@@ -168,6 +169,11 @@ fn good_request(path: &str) -> Vec<u8> {
     let tenant_id = || "example".to_owned();
     let method = path.rsplit('/').next().expect("a path has a method");
     match method {
+        // The first message of a feed, and its only one.
+        "IngestRecords" => {
+            let open = ingest_records_request::Message::Open(OpenFeed { source_id: "crm".to_owned() });
+            IngestRecordsRequest { message: Some(open) }.encode_to_vec()
+        }
         "WriteRecords" => {
             WriteRecordsRequest { records: records(), mode: WriteMode::Partial.into() }.encode_to_vec()
         }

@@ -133,6 +133,11 @@ impl Connection {
         Streams { sidecar: self.sidecar.clone(), tenant: self.tenant.clone() }
     }
 
+    /// How long to wait for an answer.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     async fn call_repeatedly(self, request: Request<Body>) -> Result<Response<Body>, Status> {
         let (mut parts, body) = request.into_parts();
         let message = body.collect().await?.to_bytes();
@@ -176,7 +181,7 @@ impl Connection {
     }
 }
 
-/// A connection for streams: it names the tenant, sets no deadline and repeats nothing.
+/// A connection for streams: it names the tenant. When to give up, and to come back, is up to whoever streams.
 #[derive(Clone)]
 pub struct Streams {
     sidecar: Sidecar,

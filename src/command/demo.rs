@@ -10,15 +10,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use channel_kpi::Sidecar;
+use channel_kpi::client::ingest::{Feed, Options};
 use channel_kpi::config::Config;
 use channel_kpi::import::generate::{Generator, ZONE};
 use channel_kpi::proto::channelkpi::v1::admin_service_client::AdminServiceClient;
 use channel_kpi::proto::channelkpi::v1::kpi_service_client::KpiServiceClient;
-use channel_kpi::proto::channelkpi::v1::record_service_client::RecordServiceClient;
 use channel_kpi::proto::channelkpi::v1::{
     CreateTenantRequest, GetMarketingPerformanceRequest, GetPipelineRequest, GetScorecardRequest,
     GetTenantRequest, ListScorecardsRequest, ListScorecardsResponse, Scorecard, Subject, SubjectKind, Window,
-    WriteMode, WriteRecordsRequest, quantity, window,
+    quantity, window,
 };
 use channel_kpi::proto::google::r#type::{Date, Money};
 use channel_kpi::server::{BindError, Listen, Server};
@@ -26,6 +26,7 @@ use chrono::{Datelike, NaiveDate, Utc};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio_util::sync::CancellationToken;
+use tonic::Status;
 
 use super::connection::Connection;
 use super::failure::{self, Failure};
@@ -77,8 +78,6 @@ const TENANT: &str = "demo";
 
 /// The days that are shown.
 const LAST_DAYS: i32 = 90;
-
-const BATCH_RECORDS: usize = 1_000;
 
 /// Of the deals that must have ended for a partner to be shown as the worst one.
 const WORST_ENDED_MIN: i64 = 20;
@@ -182,17 +181,22 @@ impl DemoCommand {
         let generator = Generator { seed: self.seed, scale_percent: self.scale, last_on };
         let records = generator.records();
         let bar = progress_bar(records.len());
-        let mut client = RecordServiceClient::new(connection.clone());
-        for batch in records.chunks(BATCH_RECORDS) {
-            let request = WriteRecordsRequest { records: batch.to_vec(), mode: WriteMode::Atomic.into() };
-            client.write_records(request).await?;
-            bar.inc(batch.len() as u64);
+        let count = records.len();
+        let feed = Feed::open(connection.streams(), TENANT, Options::default()).await;
+        let mut feed = feed.map_err(Status::from)?;
+        for record in records {
+            bar.set_position(feed.send(record).await.map_err(Status::from)?);
+        }
+        let done = feed.finish().await.map_err(Status::from)?;
+        if let Some(rejected) = done.rejected.first() {
+            let wrong = format!("record {} of the demo is wrong: {:?}", rejected.seq, rejected.violations);
+            return Err(Status::invalid_argument(wrong).into());
         }
         let took = bar.elapsed();
         bar.finish_and_clear();
         Ok(format!(
             "Nokshi Software, a made-up company that sells through partners: {} versions of records, loaded in {:.1} s.",
-            number::count(records.len() as i64),
+            number::count(count as i64),
             took.as_secs_f64()
         ))
     }

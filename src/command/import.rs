@@ -4,11 +4,11 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use channel_kpi::client::ingest::{Feed, Options as FeedOptions};
 use channel_kpi::import::{
     Import, Mapping, Options, PRESETS, Preset, Rejected, Summary, ensure_tenant, send,
 };
 use channel_kpi::proto::channelkpi::v1::admin_service_client::AdminServiceClient;
-use channel_kpi::proto::channelkpi::v1::record_service_client::RecordServiceClient;
 use channel_kpi::proto::channelkpi::v1::{GetTenantRequest, Tenant, TenantSettings};
 use chrono::format::{Item, StrftimeItems};
 use chrono::{NaiveDate, Utc};
@@ -17,6 +17,7 @@ use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
+use tonic::Status;
 
 use super::connection::{Connection, ConnectionArgs};
 use super::failure::Failure;
@@ -140,14 +141,21 @@ impl ImportCommand {
         };
         let import = Import::open(mapping, &self.files, options)?;
         let bar = progress_bar(import.size_bytes());
-        let mut client = RecordServiceClient::new(connection);
-        let sent =
-            send(&import, &mut client, self.show_rejected, |read_bytes| bar.set_position(read_bytes)).await;
+        let feeding = FeedOptions { give_up_after: connection.timeout(), ..FeedOptions::default() };
+        let feed =
+            Feed::open(connection.streams(), &self.source_id(), feeding).await.map_err(Status::from)?;
+        let sent = send(&import, feed, self.show_rejected, |read_bytes| bar.set_position(read_bytes)).await;
         bar.finish_and_clear();
         let summary = sent?;
         let asked = GetTenantRequest { tenant_id: self.connection.tenant.clone() };
         let after = admin.get_tenant(asked).await?.into_inner().tenant.unwrap_or_default();
         Ok((summary, knows_more(before.version_count, after.version_count)))
+    }
+
+    /// Of these files: who imports them again takes over from an import that hangs, and leaves others alone.
+    fn source_id(&self) -> String {
+        let paths: Vec<&[u8]> = self.files.iter().map(|path| path.as_os_str().as_encoded_bytes()).collect();
+        format!("import-{}-{:08x}", self.preset, crc32c::crc32c(&paths.join(&0)))
     }
 
     fn mapping(&self) -> Result<Option<Mapping>, Failure> {

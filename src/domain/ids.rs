@@ -63,6 +63,8 @@ pub mod kind {
     pub enum Target {}
     #[derive(Debug)]
     pub enum Strategy {}
+    #[derive(Debug)]
+    pub enum Source {}
 }
 
 pub type TenantId = Id<kind::Tenant>;
@@ -75,6 +77,8 @@ pub type ChannelId = Id<kind::Channel>;
 pub type SpendId = Id<kind::Spend>;
 pub type TargetId = Id<kind::Target>;
 pub type StrategyId = Id<kind::Strategy>;
+/// Names a feed, the same over reconnects.
+pub type SourceId = Id<kind::Source>;
 
 // === impl Id ===
 

@@ -5,7 +5,7 @@
 //! mapping (a preset, --mapping, or the files' own headers)
 //!    └─ files: each file is recognised, its columns are found ─ survey: the newest date, the right spellings, lookups
 //!          └─ rows: each row becomes records, or is rejected with file, line, column and reason
-//!                └─ send: batches of records; what the server rejects is told by file and line too
+//!                └─ send: a feed of records; what the server rejects is told by file and line too
 //! ```
 //!
 //! Invariants:

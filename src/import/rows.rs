@@ -95,10 +95,10 @@ impl Import {
         self.files[origin.file].plans[origin.plan].kind.name()
     }
 
-    /// What the server says of a record, told where it came from. The field lies below `records[17].`.
+    /// What the server says of a record, told where it came from. The field lies below `record.`.
     pub(super) fn rejection(&self, origin: &Origin, violation: &FieldViolation) -> Rejection {
         let file = &self.files[origin.file];
-        let below = violation.field.split_once("].").map_or("", |(_, field)| field);
+        let below = violation.field.split_once("record.").map_or("", |(_, field)| field);
         let meant = file.plans[origin.plan].fields.iter().filter(|planned| planned.field.is_meant_by(below));
         let culprit = meant.flat_map(|planned| told(planned, &origin.row)).next();
         match culprit {

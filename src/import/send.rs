@@ -1,8 +1,7 @@
-//! Records to the sidecar: batches through the generated clients.
+//! Records to the sidecar: a feed, of which every record's row is remembered until it is settled.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
-use prost::Message;
 use tonic::body::Body as RequestBody;
 use tonic::client::GrpcService;
 use tonic::codegen::{Body, Bytes, StdError};
@@ -11,16 +10,14 @@ use tonic_types::StatusExt;
 
 use super::rows::{Origin, Outcome};
 use super::{Import, ImportError, Rejection};
+use crate::client::ingest::{self as feed, Feed, FeedError, Service};
 use crate::proto::channelkpi::v1::admin_service_client::AdminServiceClient;
-use crate::proto::channelkpi::v1::record_service_client::RecordServiceClient;
 use crate::proto::channelkpi::v1::{
-    CreateTenantRequest, ErrorReason, GetTenantRequest, Record, Tenant, TenantSettings, WriteMode,
-    WriteRecordsRequest,
+    CreateTenantRequest, ErrorReason, GetTenantRequest, Tenant, TenantSettings,
 };
 
-/// The most records of one call, and the most bytes: the server takes 1,000 and 4 MiB.
-const BATCH_RECORDS_MAX: usize = 1_000;
-const BATCH_BYTES_MAX: usize = 3 << 20;
+/// After how many records progress is told.
+const PROGRESS_RECORDS: u64 = 256;
 
 /// What became of an import.
 #[derive(Debug, Default)]
@@ -103,35 +100,26 @@ fn short_name(reason: ErrorReason) -> &'static str {
 
 /// Sends all records of an import. Of rows with the same wrong, up to `rejections_max` are listed, but at least one.
 /// `progress` hears how many bytes of the files are read.
-pub async fn send<S>(
+pub async fn send<S: Service>(
     import: &Import,
-    client: &mut RecordServiceClient<S>,
+    mut feed: Feed<S>,
     rejections_max: usize,
     mut progress: impl FnMut(u64),
-) -> Result<Summary, SendError>
-where
-    S: GrpcService<RequestBody>,
-    S::Error: Into<StdError>,
-    S::ResponseBody: Body<Data = Bytes> + Send + 'static,
-    <S::ResponseBody as Body>::Error: Into<StdError> + Send,
-{
+) -> Result<Summary, SendError> {
     let mut rows = import.rows();
     let mut summary = Summary { notes: import.notes.clone(), ..Summary::default() };
-    let mut batch = Batch::default();
+    let mut unsettled = Unsettled::default();
     loop {
-        let next = rows.next()?;
-        let full = |batch: &Batch, record: &Record| {
-            batch.records.len() == BATCH_RECORDS_MAX || batch.bytes + record.encoded_len() > BATCH_BYTES_MAX
-        };
-        match next {
+        match rows.next()? {
             Some((origin, Outcome::Record(record))) => {
-                if full(&batch, &record) {
-                    batch.send(import, client, &mut summary, rejections_max).await?;
+                unsettled.origins.push_back(origin);
+                let sent = feed.send(*record).await;
+                let (acked_seq, rejected) = (feed.acked_seq(), feed.take_rejected());
+                unsettled.settle(import, &mut summary, acked_seq, rejected, rejections_max);
+                let seq = sent.map_err(|error| stopped(&summary, error))?;
+                if seq.is_multiple_of(PROGRESS_RECORDS) {
                     progress(rows.read_bytes());
                 }
-                batch.bytes += record.encoded_len();
-                batch.records.push(*record);
-                batch.origins.push(origin);
             }
             Some((origin, Outcome::Repeated)) => summary.kind(import, &origin).repeated_count += 1,
             Some((origin, Outcome::Rejected(rejection))) => {
@@ -140,7 +128,11 @@ where
             None => break,
         }
     }
-    batch.send(import, client, &mut summary, rejections_max).await?;
+    let flushed = feed.flush().await;
+    let (acked_seq, rejected) = (feed.acked_seq(), feed.take_rejected());
+    unsettled.settle(import, &mut summary, acked_seq, rejected, rejections_max);
+    flushed.map_err(|error| stopped(&summary, error))?;
+    feed.finish().await.map_err(|error| stopped(&summary, error))?;
     progress(rows.read_bytes());
     for ((file, column), (count, example)) in &rows.respelled {
         summary.notes.push(format!("{count} values are written as {file} spells its {column}: {example}"));
@@ -151,52 +143,41 @@ where
     Ok(summary)
 }
 
-#[derive(Default)]
-struct Batch {
-    records: Vec<Record>,
-    origins: Vec<Origin>,
-    bytes: usize,
+fn stopped(summary: &Summary, error: FeedError) -> SendError {
+    SendError::Call { written_count: summary.written_count(), status: Box::new(error.into()) }
 }
 
-impl Batch {
-    /// Sends what the batch holds and leaves it empty.
-    async fn send<S>(
+/// Where the records come from of which the sidecar hasn't told what became.
+#[derive(Default)]
+struct Unsettled {
+    /// In the order in which they are sent.
+    origins: VecDeque<Origin>,
+    /// How many were settled before.
+    settled_seq: u64,
+}
+
+impl Unsettled {
+    fn settle(
         &mut self,
         import: &Import,
-        client: &mut RecordServiceClient<S>,
         summary: &mut Summary,
+        acked_seq: u64,
+        rejected: Vec<feed::Rejected>,
         rejections_max: usize,
-    ) -> Result<(), SendError>
-    where
-        S: GrpcService<RequestBody>,
-        S::Error: Into<StdError>,
-        S::ResponseBody: Body<Data = Bytes> + Send + 'static,
-        <S::ResponseBody as Body>::Error: Into<StdError> + Send,
-    {
-        let Self { records, origins, .. } = std::mem::take(self);
-        if records.is_empty() {
-            return Ok(());
+    ) {
+        let mut rejected = rejected.into_iter().peekable();
+        while self.settled_seq < acked_seq
+            && let Some(origin) = self.origins.pop_front()
+        {
+            self.settled_seq += 1;
+            match rejected.next_if(|rejected| rejected.seq == self.settled_seq) {
+                None => summary.kind(import, &origin).written_count += 1,
+                Some(rejected) => {
+                    let first = rejected.violations.into_iter().next().unwrap_or_default();
+                    summary.reject(import, &origin, import.rejection(&origin, &first), rejections_max);
+                }
+            }
         }
-        let request = WriteRecordsRequest { records, mode: WriteMode::Partial.into() };
-        let written_count = summary.written_count();
-        let response = client
-            .write_records(request)
-            .await
-            .map_err(|status| SendError::Call { written_count, status: Box::new(status) })?
-            .into_inner();
-        for origin in &origins {
-            summary.kind(import, origin).written_count += 1;
-        }
-        for rejected in response.rejected_records {
-            let Some(origin) = usize::try_from(rejected.index).ok().and_then(|index| origins.get(index))
-            else {
-                continue; // a place that we didn't send
-            };
-            summary.kind(import, origin).written_count -= 1;
-            let first = rejected.violations.into_iter().next().unwrap_or_default();
-            summary.reject(import, origin, import.rejection(origin, &first), rejections_max);
-        }
-        Ok(())
     }
 }
 
@@ -231,11 +212,13 @@ impl Summary {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     use chrono::NaiveDate;
     use chrono_tz::Tz;
-    use tonic::{Request, Response};
+    use futures_util::StreamExt;
+    use futures_util::stream::BoxStream;
+    use tonic::{Request, Response, Streaming};
     use tonic_types::ErrorDetails;
 
     use super::*;
@@ -245,51 +228,71 @@ mod tests {
     use crate::proto::channelkpi::v1::record_service_server::{RecordService, RecordServiceServer};
     use crate::proto::channelkpi::v1::*;
 
-    /// Takes every record but deals whose id is in `refused`, and notes the sizes of the batches.
+    /// Takes every record but deals whose id is in `refused`, until it fails.
     #[derive(Clone, Default)]
     struct Taker {
         refused: &'static [&'static str],
-        batches: Arc<Mutex<Vec<usize>>>,
-        fails_at_batch: Option<usize>,
+        fails_at_seq: Option<i64>,
         /// Whether every probability is refused, each in words of its own.
         refuses_probability: bool,
     }
 
+    impl Taker {
+        fn answer(&self, sent: IngestRecordsRequest) -> Result<IngestRecordsResponse, Status> {
+            use ingest_records_request::Message as Sent;
+            use ingest_records_response::Message as Told;
+            let told = match sent.message.expect("the client knows its messages") {
+                Sent::Open(_) => {
+                    let window = FeedWindow { max_in_flight_records: 100, max_in_flight_bytes: 1 << 20 };
+                    Told::Opened(FeedOpened { window: Some(window), ..FeedOpened::default() })
+                }
+                Sent::IngestRecord(sent) if self.fails_at_seq == Some(sent.seq) => {
+                    return Err(Status::resource_exhausted("The disk is full."));
+                }
+                Sent::IngestRecord(IngestRecord { seq, record }) => {
+                    let violations: Vec<_> = self.violation(record).into_iter().collect();
+                    let reason = ErrorReason::InvalidField.into();
+                    let rejected =
+                        (!violations.is_empty()).then_some(RejectedFeedRecord { seq, reason, violations });
+                    let rejected_records = rejected.into_iter().collect();
+                    Told::Ack(FeedAck { acked_seq: seq, rejected_records, ..FeedAck::default() })
+                }
+                Sent::Checkpoint(_) => panic!("an import has no place of its own"),
+            };
+            Ok(IngestRecordsResponse { message: Some(told) })
+        }
+
+        fn violation(&self, record: Option<Record>) -> Option<FieldViolation> {
+            let Some(Kind::Deal(deal)) = record?.record else { return None };
+            let (field, description) = match deal.probability_bps {
+                Some(given) if self.refuses_probability => {
+                    ("probability_bps", format!("is {given}, must be 0 to 10000"))
+                }
+                _ if self.refused.contains(&deal.deal_id.as_str()) => ("amount", "must be at least 0".into()),
+                _ => return None,
+            };
+            Some(FieldViolation { field: format!("record.deal.{field}"), description })
+        }
+    }
+
     #[tonic::async_trait]
     impl RecordService for Taker {
+        type IngestRecordsStream = BoxStream<'static, Result<IngestRecordsResponse, Status>>;
+
+        async fn ingest_records(
+            &self,
+            request: Request<Streaming<IngestRecordsRequest>>,
+        ) -> Result<Response<Self::IngestRecordsStream>, Status> {
+            let taker = self.clone();
+            let answers = request.into_inner().map(move |sent| taker.answer(sent?));
+            Ok(Response::new(answers.boxed()))
+        }
+
         async fn write_records(
             &self,
-            request: Request<WriteRecordsRequest>,
+            _: Request<WriteRecordsRequest>,
         ) -> Result<Response<WriteRecordsResponse>, Status> {
-            let request = request.into_inner();
-            assert_eq!(request.mode(), WriteMode::Partial);
-            let mut batches = self.batches.lock().expect("no test panics with the lock");
-            if self.fails_at_batch == Some(batches.len()) {
-                return Err(Status::resource_exhausted("The disk is full."));
-            }
-            batches.push(request.records.len());
-            let rejected = request.records.iter().enumerate().filter_map(|(index, record)| {
-                let Some(Kind::Deal(deal)) = &record.record else { return None };
-                let (field, description) = match deal.probability_bps {
-                    Some(given) if self.refuses_probability => {
-                        ("probability_bps", format!("is {given}, must be 0 to 10000"))
-                    }
-                    _ if self.refused.contains(&deal.deal_id.as_str()) => {
-                        ("amount", "must be at least 0".into())
-                    }
-                    _ => return None,
-                };
-                Some(RejectedRecord {
-                    index: index.try_into().expect("a batch is small"),
-                    reason: ErrorReason::InvalidField.into(),
-                    violations: vec![FieldViolation {
-                        field: format!("records[{index}].deal.{field}"),
-                        description,
-                    }],
-                })
-            });
-            let rejected_records = rejected.collect();
-            Ok(Response::new(WriteRecordsResponse { revision_token: "r".into(), rejected_records }))
+            Err(Status::unimplemented("an import feeds its records"))
         }
 
         async fn get_record(
@@ -321,9 +324,10 @@ mod tests {
             date_formats: Vec::new(),
         };
         let import = Import::open(None, &[path], options)?;
-        let mut client = RecordServiceClient::new(RecordServiceServer::new(taker.clone()));
+        let server = RecordServiceServer::new(taker.clone());
+        let feed = Feed::open(server, "import", feed::Options::default()).await.expect("it opens");
         let mut read_bytes = 0;
-        let summary = send(&import, &mut client, rejections_max, |bytes| read_bytes = bytes).await?;
+        let summary = send(&import, feed, rejections_max, |bytes| read_bytes = bytes).await?;
         assert_eq!(read_bytes, import.size_bytes(), "progress ends at the end");
         Ok(summary)
     }
@@ -390,22 +394,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn batches_stay_within_the_servers_limits() {
-        let mut deals = String::from("deal_id,opened_at\n");
-        for number in 0..2_001 {
-            deals.push_str(&format!("D{number},2024-01-01\n"));
-        }
-        let taker = Taker::default();
-        import(&deals, &taker, 0).await.expect("the calls succeed");
-        assert_eq!(*taker.batches.lock().expect("free"), [1_000, 1_000, 1]);
-    }
-
-    #[tokio::test]
     async fn a_refused_call_says_how_far_it_came() {
         let deals: String = std::iter::once("deal_id,opened_at\n".to_owned())
             .chain((0..1_500).map(|n| format!("D{n},2024-01-01\n")))
             .collect();
-        let taker = Taker { fails_at_batch: Some(1), ..Taker::default() };
+        let taker = Taker { fails_at_seq: Some(1_001), ..Taker::default() };
         match import(&deals, &taker, 0).await {
             Err(SendError::Call { written_count: 1_000, status }) => {
                 assert_eq!(status.message(), "The disk is full.")

@@ -11,7 +11,7 @@ use super::status::{Failure, FieldViolation};
 use super::token::{PageTokenError, ResumeTokenError, RevisionTokenError};
 use crate::book::Book;
 use crate::domain::calendar::Date;
-use crate::domain::ids::TenantId;
+use crate::domain::ids::{SourceId, TenantId};
 use crate::domain::record::{RecordKey, Settings};
 use crate::domain::subject::Subject;
 use crate::journal::WriteError;
@@ -161,6 +161,7 @@ pub fn append(error: AppendError) -> Status {
             Failure::new(ErrorReason::StorageReadOnly, message).into()
         }
         AppendError::Journal(WriteError::Closed) => stopped(StoppedBy::Closed),
+        AppendError::TakenOver(error) => Failure::new(ErrorReason::SourceTakenOver, error.to_string()).into(),
         AppendError::Journal(WriteError::Refused(_) | WriteError::Unknown(_)) | AppendError::InDoubt => {
             tracing::warn!(%error, "the journal can't take a write");
             let message =
@@ -168,6 +169,38 @@ pub fn append(error: AppendError) -> Status {
             Failure::new(ErrorReason::JournalUnavailable, message).retry_after(RETRY_AFTER).into()
         }
     }
+}
+
+/// Another feed of the same source was opened.
+pub fn taken_over(source: &SourceId) -> Status {
+    let message = format!(
+        "another feed of source {source:?} was opened: this one writes nothing more, leave it to that"
+    );
+    Failure::new(ErrorReason::SourceTakenOver, message).with("source_id", source).into()
+}
+
+/// A record of a feed that doesn't carry the number after the one before it.
+pub fn sequence_gap(expected: i64, got: i64) -> Status {
+    let violation = FieldViolation::new("ingest_record.seq", format!("is {got}, must be {expected}"));
+    let message = format!(
+        "`ingest_record.seq` is {got}, must be {expected}: records count 1, 2, 3 on each stream; open another one"
+    );
+    Failure::new(ErrorReason::SequenceGap, message)
+        .with("expected", expected)
+        .with("got", got)
+        .violations([violation])
+        .into()
+}
+
+/// A feed that sent more than its window allows.
+pub fn in_flight_exceeded(limit: &'static str, allowed: u64) -> Status {
+    let message =
+        format!("more than {allowed} are unacknowledged, which is the most ({limit}): wait for acks");
+    Failure::new(ErrorReason::InFlightExceeded, message.as_str())
+        .with("limit", limit)
+        .with("allowed", allowed)
+        .quota("feed", &message)
+        .into()
 }
 
 pub fn freshness(error: FreshnessError) -> Status {

@@ -5,6 +5,7 @@
 
 mod admin_service;
 mod failure;
+mod feed;
 mod kpi_service;
 mod leaderboard_service;
 mod page;
@@ -42,17 +43,18 @@ type RpcResult<T> = Result<Response<T>, Status>;
 struct Rpc<J> {
     tenants: Arc<Tenants<J>>,
     clock: Clock,
+    limits: Arc<Limits>,
     watched: Arc<WatchedBoards<J>>,
 }
 
 /// The services over the tenants of a store.
 pub fn routes<J: Journal>(tenants: Arc<Tenants<J>>, clock: Clock, limits: &Limits) -> Routes {
-    let message_in_bytes_max = limits.message_in_bytes_max as usize;
     use pb::admin_service_server::AdminServiceServer;
     use pb::kpi_service_server::KpiServiceServer;
     use pb::record_service_server::RecordServiceServer;
+    let message_in_bytes_max = limits.message_in_bytes_max as usize;
     let watched = Arc::new(WatchedBoards::new(clock.clone(), limits));
-    let rpc = Rpc { tenants, clock, watched };
+    let rpc = Rpc { tenants, clock, limits: Arc::new(limits.clone()), watched };
     Routes::new(RecordServiceServer::new(rpc.clone()).max_decoding_message_size(message_in_bytes_max))
         .add_service(KpiServiceServer::new(rpc.clone()).max_decoding_message_size(message_in_bytes_max))
         .add_service(LeaderboardRoutes { rpc: rpc.clone(), message_in_bytes_max })
@@ -66,6 +68,7 @@ impl<J> Clone for Rpc<J> {
         Self {
             tenants: Arc::clone(&self.tenants),
             clock: self.clock.clone(),
+            limits: Arc::clone(&self.limits),
             watched: Arc::clone(&self.watched),
         }
     }

@@ -1,12 +1,14 @@
 //! RecordService: records in, records out.
 
-use tonic::{Request, Response};
+use futures_util::stream::BoxStream;
+use tonic::{Request, Response, Status, Streaming};
 
 use super::token::Walk;
-use super::{Rpc, RpcResult, blocking, failure, page, parse, render};
+use super::{Rpc, RpcResult, blocking, failure, feed, page, parse, render};
 use crate::book::StoredVersion;
 use crate::journal::Journal;
 use crate::proto::channelkpi::v1 as pb;
+use crate::server::Life;
 
 #[tonic::async_trait]
 impl<J: Journal> pb::record_service_server::RecordService for Rpc<J> {
@@ -28,6 +30,19 @@ impl<J: Journal> pb::record_service_server::RecordService for Rpc<J> {
             revision_token: self.revision_token(&tenant, revision),
             rejected_records: accepted.rejected.iter().map(rejection).collect(),
         }))
+    }
+
+    type IngestRecordsStream = BoxStream<'static, Result<pb::IngestRecordsResponse, Status>>;
+
+    async fn ingest_records(
+        &self,
+        request: Request<Streaming<pb::IngestRecordsRequest>>,
+    ) -> RpcResult<Self::IngestRecordsStream> {
+        let tenant = self.tenant(&request).await?;
+        failure::configured(tenant.id(), &tenant.book())?;
+        let life = request.extensions().get::<Life>().cloned();
+        let life = life.expect("the stack gives every stream one");
+        Ok(Response::new(feed::answers(self.clone(), tenant, life, request.into_inner())))
     }
 
     async fn get_record(&self, request: Request<pb::GetRecordRequest>) -> RpcResult<pb::GetRecordResponse> {
@@ -85,13 +100,18 @@ fn stored(stored: &StoredVersion) -> pb::RecordVersion {
 }
 
 fn rejection((index, violations): &(usize, parse::Violations)) -> pb::RejectedRecord {
+    pb::RejectedRecord {
+        index: *index as i32,
+        reason: pb::ErrorReason::InvalidField.into(),
+        violations: kept(violations),
+    }
+}
+
+/// What an answer tells of a record that was rejected.
+pub(super) fn kept(violations: &parse::Violations) -> Vec<pb::FieldViolation> {
     let violation = |violation: &parse::Violation| pb::FieldViolation {
         field: violation.field.clone(),
         description: violation.description.clone(),
     };
-    pb::RejectedRecord {
-        index: *index as i32,
-        reason: pb::ErrorReason::InvalidField.into(),
-        violations: violations.kept().iter().map(violation).collect(),
-    }
+    violations.kept().iter().map(violation).collect()
 }

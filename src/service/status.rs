@@ -39,6 +39,7 @@ pub fn code(reason: ErrorReason) -> Code {
         | ErrorReason::RevisionTokenMismatch
         | ErrorReason::ResumeTokenInvalid
         | ErrorReason::ResumeTokenMismatch
+        | ErrorReason::SequenceGap
         | ErrorReason::MalformedRequest => Code::InvalidArgument,
         ErrorReason::TenantDenied => Code::PermissionDenied,
         ErrorReason::TenantNotConfigured | ErrorReason::StoreMismatch => Code::FailedPrecondition,
@@ -52,9 +53,11 @@ pub fn code(reason: ErrorReason) -> Code {
         | ErrorReason::ServerDraining
         | ErrorReason::TenantLoading => Code::Unavailable,
         ErrorReason::StorageCorrupt => Code::DataLoss,
-        ErrorReason::Overloaded | ErrorReason::MessageTooLarge | ErrorReason::WatcherTooSlow => {
-            Code::ResourceExhausted
-        }
+        ErrorReason::Overloaded
+        | ErrorReason::MessageTooLarge
+        | ErrorReason::InFlightExceeded
+        | ErrorReason::WatcherTooSlow => Code::ResourceExhausted,
+        ErrorReason::SourceTakenOver => Code::Aborted,
         ErrorReason::DeadlineExceeded => Code::DeadlineExceeded,
         ErrorReason::MethodUnknown | ErrorReason::EncodingUnsupported => Code::Unimplemented,
         ErrorReason::Unspecified | ErrorReason::Internal => Code::Internal,

@@ -8,9 +8,11 @@
 //! 1. A batch is applied only when the journal yields it: own writes and other replicas' alike.
 //! 2. A write is answered when it is durable and the book shows it.
 //! 3. A write that has begun finishes, whether or not its caller waits.
-//! 4. One task per tenant changes its book; it prepares a batch beside the readers and locks for the rest.
+//! 4. A checkpoint of a feed is stored and shown with its batch, and survives whatever the batch survives.
+//! 5. One task per tenant changes its book; it prepares a batch beside the readers and locks for the rest.
 
 mod batch;
+mod feed;
 mod registry;
 mod snapshot;
 
@@ -27,11 +29,14 @@ use tokio::time::{sleep, timeout};
 
 use crate::book::{Batch, Book};
 use crate::domain::calendar::Instant;
-use crate::domain::ids::TenantId;
+use crate::domain::ids::{SourceId, TenantId};
 use crate::domain::premises::Knowledge;
 use crate::domain::record::Version;
 use crate::journal::{Journal, ReadError, Revision, SnapshotSink, StoreId, WriteError};
 
+use self::batch::Envelope;
+use self::feed::Feeds;
+pub use self::feed::{Checkpoint, Claim, TakenOver};
 pub use self::registry::{RegistryError, Tenants};
 
 /// How long a read waits for a revision at most.
@@ -46,6 +51,8 @@ pub struct Tenant<J> {
     /// After so many bytes of batches a snapshot is taken, so that a start reads little of the journal.
     snapshot_after_bytes: usize,
     book: Arc<RwLock<Book>>,
+    /// What they hold changes under the book's lock: whoever reads both sees one revision.
+    feeds: Arc<Feeds>,
     /// What the book shows, or why it shows no more.
     applied: watch::Sender<Progress>,
     /// Whether the outcome of an append is unknown: until it is known nothing new is taken.
@@ -86,6 +93,8 @@ pub enum AppendError {
     Stopped(#[from] StoppedBy),
     #[error("the outcome of an earlier write is not known yet")]
     InDoubt,
+    #[error(transparent)]
+    TakenOver(#[from] TakenOver),
 }
 
 /// Why a read can't have the revision that it asked for.
@@ -150,10 +159,41 @@ impl<J: Journal> Tenant<J> {
         received_time: Instant,
         versions: Vec<Version>,
     ) -> Result<Revision, AppendError> {
+        self.write_batch(Envelope { received_time, versions, checkpoint: None }, ()).await
+    }
+
+    /// Claims the right to write for a source: older claims write nothing more.
+    pub fn claim(&self, source: SourceId) -> Claim {
+        self.feeds.claim(source)
+    }
+
+    /// The same as [`Tenant::write`] for a feed, whose place may go with it: every record before that place
+    /// must lie in this batch or in one whose write was answered.
+    pub fn feed(
+        self: &Arc<Self>,
+        claim: &Claim,
+        received_time: Instant,
+        versions: Vec<Version>,
+        place: Option<Vec<u8>>,
+    ) -> impl Future<Output = Result<Revision, AppendError>> + Send + use<J> {
+        let checkpoint = place.map(|place| Checkpoint { source: claim.source().clone(), place });
+        let begun = claim
+            .begin_write()
+            .map(|writing| self.write_batch(Envelope { received_time, versions, checkpoint }, writing));
+        async move { begun?.await }
+    }
+
+    /// Begins a write at once. `held` is kept until it has ended.
+    fn write_batch<H: Send + 'static>(
+        self: &Arc<Self>,
+        batch: Envelope,
+        held: H,
+    ) -> impl Future<Output = Result<Revision, AppendError>> + Send + use<J, H> {
         let tenant = Arc::clone(self);
-        let bytes = batch::encode(received_time, versions);
+        let bytes = batch.encode();
         // A task of its own: a commit that has begun finishes though the caller leaves.
         let write = tokio::spawn(async move {
+            let _held = held;
             let alive = tenant.alive.read().await;
             if !*alive {
                 return Err(StoppedBy::Deleted.into());
@@ -162,7 +202,7 @@ impl<J: Journal> Tenant<J> {
             tenant.applied_through(revision).await?;
             Ok(revision)
         });
-        write.await.unwrap_or(Err(StoppedBy::Defect.into()))
+        async { write.await.unwrap_or(Err(StoppedBy::Defect.into())) }
     }
 
     async fn append(&self, bytes: Bytes) -> Result<Revision, AppendError> {
@@ -224,8 +264,8 @@ impl<J: Journal> Tenant<J> {
         snapshot_after_bytes: usize,
     ) -> Result<Arc<Self>, StoppedBy> {
         let head = journal.head(&id).await?;
-        let book = match journal.latest_snapshot(&id).await? {
-            None => Book::default(),
+        let (book, checkpoints) = match journal.latest_snapshot(&id).await? {
+            None => Default::default(),
             Some(snapshot) => {
                 let restored = spawn_blocking(move || snapshot::restore(snapshot)).await;
                 let restored = restored.map_err(|_| StoppedBy::Defect)?;
@@ -233,11 +273,14 @@ impl<J: Journal> Tenant<J> {
             }
         };
         let progress = Progress { revision: Revision(book.revision()), stopped_by: None };
+        let feeds = Arc::<Feeds>::default();
+        checkpoints.into_iter().for_each(|checkpoint| feeds.note(checkpoint));
         let tenant = Arc::new(Self {
             id,
             journal,
             snapshot_after_bytes,
             book: Arc::new(RwLock::new(book)),
+            feeds,
             applied: watch::Sender::new(progress),
             in_doubt: AtomicBool::new(false),
             hindsight: Arc::default(),
@@ -267,8 +310,8 @@ impl<J: Journal> Tenant<J> {
                 Err(error) => return error.into(),
             };
             bytes_since_snapshot += bytes.len();
-            let book = Arc::clone(&self.book);
-            match spawn_blocking(move || apply(&book, revision, &bytes)).await {
+            let (book, feeds) = (Arc::clone(&self.book), Arc::clone(&self.feeds));
+            match spawn_blocking(move || apply(&book, &feeds, revision, &bytes)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => return StoppedBy::Damaged(format!("revision {revision}: {error}")),
                 Err(_) => return StoppedBy::Defect,
@@ -286,12 +329,13 @@ impl<J: Journal> Tenant<J> {
 
     /// Stores a snapshot and lets the journal forget what it covers.
     async fn snapshot(self: Arc<Self>) {
-        let (began_at, batches) = {
+        let (began_at, header) = {
             let book = self.book.read();
-            (Revision(book.revision()), book.records().batches().to_vec())
+            let (batches, checkpoints) = (book.records().batches().to_vec(), self.feeds.checkpoints());
+            (Revision(book.revision()), snapshot::Header { batches, checkpoints })
         };
         let book = Arc::clone(&self.book);
-        let fill = move |sink: &mut SnapshotSink<'_>| snapshot::fill(&book, batches, sink);
+        let fill = move |sink: &mut SnapshotSink<'_>| snapshot::fill(&book, &header, sink);
         let stored = match self.journal.put_snapshot(&self.id, began_at, fill).await {
             Ok(()) => self.journal.truncate(&self.id, began_at).await,
             failed => failed,
@@ -311,11 +355,21 @@ impl<J: Journal> Tenant<J> {
     }
 }
 
-fn apply(book: &RwLock<Book>, revision: Revision, bytes: &[u8]) -> Result<(), batch::BatchError> {
-    let (received_time, versions) = batch::decode(bytes)?;
+fn apply(
+    book: &RwLock<Book>,
+    feeds: &Feeds,
+    revision: Revision,
+    bytes: &[u8],
+) -> Result<(), batch::BatchError> {
+    let Envelope { received_time, versions, checkpoint } = Envelope::decode(bytes)?;
     let batch = Batch { revision: revision.0, received_time, versions };
     let prepared = book.read().prepare(&batch);
-    book.write().apply(batch, prepared);
+    let mut book = book.write();
+    book.apply(batch, prepared);
+    // Before the lock is given back: a snapshot of this revision must have it.
+    if let Some(checkpoint) = checkpoint {
+        feeds.note(checkpoint);
+    }
     Ok(())
 }
 

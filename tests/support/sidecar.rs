@@ -36,7 +36,12 @@ impl Sidecar {
     }
 
     pub async fn start_on(data_dir: TempDir) -> Self {
-        Self::start_as(data_dir, Limits::default(), Clock::default()).await
+        Self::start_with(data_dir, Limits::default()).await
+    }
+
+    /// With limits of the test's own; it never waits for load balancers.
+    pub async fn start_with(data_dir: TempDir, limits: Limits) -> Self {
+        Self::start_as(data_dir, limits, Clock::default()).await
     }
 
     /// With limits and a clock of the test's.

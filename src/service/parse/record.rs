@@ -21,7 +21,7 @@ pub const RECORDS_MAX: usize = 1_000;
 
 /// The violations that a partial write answers of one record: its answer has to hold those of
 /// [`RECORDS_MAX`] records.
-const REJECTION_KEPT_MAX: usize = 10;
+pub(super) const REJECTION_KEPT_MAX: usize = 10;
 
 /// How far `update_time` may be ahead of the server's clock.
 const AHEAD_HOURS_MAX: i64 = 24;
@@ -106,7 +106,7 @@ pub fn record(record: &pb::Record, now: Instant) -> Result<Version, Violations> 
     collect(Violations::KEPT_MAX, |at| version(at, record, now))
 }
 
-fn version(at: Path<'_>, record: &pb::Record, now: Instant) -> Option<Version> {
+pub(super) fn version(at: Path<'_>, record: &pb::Record, now: Instant) -> Option<Version> {
     use pb::record::Record as Wire;
     let pb::Record { update_time, sequence, deleted, record } = record;
     let update_time = required(at.field("update_time"), update_time, |at, time| {

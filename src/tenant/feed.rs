@@ -1,0 +1,178 @@
+//! Feeds: who writes for a source, and how far it has come.
+//!
+//! Invariants:
+//! 1. Of one source, the newest claim alone may begin a write.
+//! 2. A claim is ready once every write that an older one had begun has ended. So the checkpoint that it
+//!    finds is the last that any of them stored, and none of theirs comes after it.
+//! 3. An older claim holds up a newer one by nothing but its writes: not by a client that doesn't read.
+//! 4. Only sources that are claimed, or have a checkpoint, take memory.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use minicbor::{Decode, Encode};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use crate::domain::ids::SourceId;
+
+/// How far a source has come, in its own words.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct Checkpoint {
+    #[n(0)]
+    pub source: SourceId,
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub place: Vec<u8>,
+}
+
+/// The feeds of one tenant.
+#[derive(Default)]
+pub(super) struct Feeds {
+    /// The newest of each source.
+    checkpoints: Mutex<BTreeMap<SourceId, Vec<u8>>>,
+    lanes: Mutex<HashMap<SourceId, Arc<watch::Sender<Lane>>>>,
+}
+
+/// What goes on for one source.
+#[derive(Default)]
+struct Lane {
+    /// The number of the newest claim.
+    newest: u64,
+    /// Writes under way, of whichever claim.
+    writing: usize,
+}
+
+/// The right to write for a source, until a newer one is given.
+pub struct Claim {
+    feeds: Arc<Feeds>,
+    source: SourceId,
+    lane: Arc<watch::Sender<Lane>>,
+    number: u64,
+}
+
+/// A write under way.
+pub(super) struct Writing(Arc<watch::Sender<Lane>>);
+
+/// Another claim is the newest of the source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("another feed of the same source was opened")]
+pub struct TakenOver;
+
+// === impl Feeds ===
+
+impl Feeds {
+    pub fn note(&self, checkpoint: Checkpoint) {
+        self.checkpoints.lock().insert(checkpoint.source, checkpoint.place);
+    }
+
+    pub fn checkpoints(&self) -> Vec<Checkpoint> {
+        let checkpoints = self.checkpoints.lock();
+        let each = checkpoints.iter();
+        each.map(|(source, place)| Checkpoint { source: source.clone(), place: place.clone() }).collect()
+    }
+
+    pub fn claim(self: &Arc<Self>, source: SourceId) -> Claim {
+        let mut lanes = self.lanes.lock();
+        let lane = Arc::clone(lanes.entry(source.clone()).or_default());
+        let mut number = 0;
+        lane.send_modify(|lane| {
+            lane.newest += 1;
+            number = lane.newest;
+        });
+        Claim { feeds: Arc::clone(self), source, lane, number }
+    }
+}
+
+// === impl Claim ===
+
+impl Claim {
+    pub fn source(&self) -> &SourceId {
+        &self.source
+    }
+
+    /// Waits until no older claim writes any more. Returns the checkpoint of the source.
+    pub async fn ready(&self) -> Result<Option<Vec<u8>>, TakenOver> {
+        let mut lane = self.lane.subscribe();
+        let settled = lane.wait_for(|lane| lane.newest != self.number || lane.writing == 0).await;
+        if settled.expect("this claim holds the sender").newest != self.number {
+            return Err(TakenOver);
+        }
+        Ok(self.feeds.checkpoints.lock().get(&self.source).cloned())
+    }
+
+    /// Waits until a newer claim is given.
+    pub fn taken_over(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (mut lane, number) = (self.lane.subscribe(), self.number);
+        async move {
+            if lane.wait_for(|lane| lane.newest != number).await.is_err() {
+                std::future::pending().await // nobody is left who could
+            }
+        }
+    }
+
+    pub(super) fn begin_write(&self) -> Result<Writing, TakenOver> {
+        let begun = self.lane.send_if_modified(|lane| {
+            let newest = lane.newest == self.number;
+            lane.writing += usize::from(newest);
+            newest
+        });
+        if begun { Ok(Writing(Arc::clone(&self.lane))) } else { Err(TakenOver) }
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let mut lanes = self.feeds.lanes.lock();
+        // The map's and ours: no other claim, and no write under way.
+        if Arc::strong_count(&self.lane) == 2 {
+            lanes.remove(&self.source);
+        }
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        self.0.send_modify(|lane| lane.writing -= 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    fn source() -> SourceId {
+        SourceId::try_new("crm").expect("it is an id")
+    }
+
+    #[test]
+    fn a_newer_claim_is_ready_when_the_older_ones_writes_have_ended() {
+        let feeds = Arc::new(Feeds::default());
+        let older = feeds.claim(source());
+        assert_eq!(older.ready().now_or_never(), Some(Ok(None)));
+        let write = older.begin_write().expect("it is the newest");
+        assert!(older.taken_over().now_or_never().is_none());
+
+        let newer = feeds.claim(source());
+        assert!(older.taken_over().now_or_never().is_some());
+        assert!(older.begin_write().is_err(), "it may begin nothing more");
+        assert!(newer.ready().now_or_never().is_none(), "a write is under way");
+        feeds.note(Checkpoint { source: source(), place: b"7".to_vec() });
+        drop(write);
+        assert_eq!(newer.ready().now_or_never(), Some(Ok(Some(b"7".to_vec()))));
+        assert!(newer.begin_write().is_ok());
+        assert_eq!(older.ready().now_or_never(), Some(Err(TakenOver)));
+    }
+
+    #[test]
+    fn a_source_that_nobody_claims_takes_no_memory_but_its_checkpoint() {
+        let feeds = Arc::new(Feeds::default());
+        let (first, second) = (feeds.claim(source()), feeds.claim(source()));
+        drop(second);
+        assert_eq!(feeds.lanes.lock().len(), 1);
+        drop(first);
+        assert_eq!(feeds.lanes.lock().len(), 0);
+    }
+}
