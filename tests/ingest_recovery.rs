@@ -1,7 +1,8 @@
 //! Feeds over a server that is killed at random moments: clients come back by themselves, and what is there in the
 //! end is what a single clean run leaves.
 //!
-//! Beside each server: every acknowledged record is there, and a checkpoint promises all that was sent before it.
+//! A client drops what was acknowledged, and one that forgets everything begins after its checkpoint: what was
+//! acknowledged or checkpointed too early would be missing in the end.
 
 mod program;
 

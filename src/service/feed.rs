@@ -13,6 +13,9 @@
 //! Deliberately absent: channels, and tasks that work. The state lies in the returned stream and goes with it;
 //! a write that has begun is the tenant's and finishes.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
