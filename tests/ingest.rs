@@ -2,7 +2,6 @@
 //! real socket.
 
 #[path = "support/sidecar.rs"]
-#[allow(dead_code)]
 mod sidecar;
 
 use std::time::Duration;

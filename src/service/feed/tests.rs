@@ -160,7 +160,7 @@ fn checkpoint(place: &str) -> pb::IngestRecordsRequest {
 /// What whoever loads the tenant now is given back.
 async fn stored_checkpoint(gated: &Gated) -> Option<Vec<u8>> {
     let tenants = Tenants::new(Arc::clone(&gated.journal), usize::MAX);
-    let tenant = tenants.get(&tenant_id()).await.ok().expect("the tenant was created");
+    let Ok(tenant) = tenants.get(&tenant_id()).await else { panic!("the tenant was created") };
     let claim = tenant.claim(SourceId::try_new("crm").expect("it is an id"));
     claim.ready().await.expect("nobody else claims it here")
 }
