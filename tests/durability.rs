@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
+use channel_kpi::client::Service;
 use channel_kpi::config::{Config, Limits};
 use channel_kpi::proto::channelkpi::v1::admin_service_client::AdminServiceClient;
 use channel_kpi::proto::channelkpi::v1::kpi_service_client::KpiServiceClient;
@@ -31,9 +32,6 @@ use program::Sidecar;
 use prost_types::Timestamp;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tonic::body::Body as RequestBody;
-use tonic::client::GrpcService;
-use tonic::codegen::{Body, Bytes, StdError};
 use tonic::transport::Channel;
 
 const CLIENTS: u64 = 4;
@@ -257,25 +255,6 @@ fn life(name: String, clock_s: &Arc<AtomicI64>) -> (Life, mpsc::UnboundedReceive
 }
 
 // === What must be there ===
-
-/// Any generated client's service: a socket's channel, or a sidecar in this process.
-trait Service:
-    GrpcService<
-        RequestBody,
-        Error: Into<StdError>,
-        ResponseBody: Body<Data = Bytes, Error: Into<StdError> + Send> + Send + 'static,
-    > + Clone
-{
-}
-
-impl<S> Service for S where
-    S: GrpcService<
-            RequestBody,
-            Error: Into<StdError>,
-            ResponseBody: Body<Data = Bytes, Error: Into<StdError> + Send> + Send + 'static,
-        > + Clone
-{
-}
 
 async fn make_tenant(service: impl Service) {
     let settings = TenantSettings {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use channel_kpi::client::Service;
 use channel_kpi::client::ingest::{Feed, Options};
 use channel_kpi::config::Config;
 use channel_kpi::import::generate::Generator;
@@ -26,9 +27,6 @@ use channel_kpi::proto::google::r#type::Date;
 use chrono::NaiveDate;
 use program::Sidecar;
 use tokio::task::JoinSet;
-use tonic::body::Body as RequestBody;
-use tonic::client::GrpcService;
-use tonic::codegen::{Body, Bytes, StdError};
 use tonic::transport::{Channel, Endpoint};
 
 const CLIENTS: usize = 4;
@@ -53,25 +51,6 @@ impl Chance {
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         (mixed ^ (mixed >> 31)) % end
     }
-}
-
-/// Any generated client's service: a socket's channel, or a sidecar in this process.
-trait Service:
-    GrpcService<
-        RequestBody,
-        Error: Into<StdError>,
-        ResponseBody: Body<Data = Bytes, Error: Into<StdError> + Send> + Send + 'static,
-    > + Clone
-{
-}
-
-impl<S> Service for S where
-    S: GrpcService<
-            RequestBody,
-            Error: Into<StdError>,
-            ResponseBody: Body<Data = Bytes, Error: Into<StdError> + Send> + Send + 'static,
-        > + Clone
-{
 }
 
 async fn make_tenant(service: impl Service) {

@@ -32,13 +32,10 @@ use prost::Message as _;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::body::Body as RequestBody;
-use tonic::client::GrpcService;
-use tonic::codegen::{Body, Bytes, StdError};
 use tonic::{Code, Status, Streaming};
 use tonic_types::StatusExt;
 
-use super::Backoff;
+use super::{Backoff, Service};
 use crate::proto::channelkpi::v1::ingest_records_request::Message as Sent;
 use crate::proto::channelkpi::v1::ingest_records_response::Message as Told;
 use crate::proto::channelkpi::v1::record_service_client::RecordServiceClient;
@@ -49,25 +46,6 @@ use crate::proto::channelkpi::v1::{
 
 /// Messages that wait for the transport.
 const OUTBOX_MESSAGES: usize = 128;
-
-/// Whatever a generated client runs on: a channel, or a sidecar in this process.
-pub trait Service:
-    GrpcService<
-        RequestBody,
-        Error: Into<StdError>,
-        ResponseBody: Body<Data = Bytes, Error: Into<StdError> + Send> + Send + 'static,
-    > + Clone
-{
-}
-
-impl<S> Service for S where
-    S: GrpcService<
-            RequestBody,
-            Error: Into<StdError>,
-            ResponseBody: Body<Data = Bytes, Error: Into<StdError> + Send> + Send + 'static,
-        > + Clone
-{
-}
 
 /// How a feed behaves.
 #[derive(Clone, Debug)]

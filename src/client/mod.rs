@@ -10,4 +10,27 @@ mod backoff;
 pub mod ingest;
 pub mod watch;
 
+use tonic::body::Body as RequestBody;
+use tonic::client::GrpcService;
+use tonic::codegen::{Body, Bytes, StdError};
+
 pub use backoff::Backoff;
+
+/// Whatever a generated client runs on: a channel, or a sidecar in this process.
+pub trait Service:
+    GrpcService<
+        RequestBody,
+        Error: Into<StdError>,
+        ResponseBody: Body<Data = Bytes, Error: Into<StdError> + Send> + Send + 'static,
+    > + Clone
+{
+}
+
+impl<S> Service for S where
+    S: GrpcService<
+            RequestBody,
+            Error: Into<StdError>,
+            ResponseBody: Body<Data = Bytes, Error: Into<StdError> + Send> + Send + 'static,
+        > + Clone
+{
+}

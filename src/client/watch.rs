@@ -20,13 +20,10 @@ use std::time::Duration;
 
 use futures_util::Stream;
 use tokio::time::{Instant, sleep_until, timeout_at};
-use tonic::body::Body as RequestBody;
-use tonic::client::GrpcService;
-use tonic::codegen::{Body, Bytes, StdError};
 use tonic::{Code, Status, Streaming};
 use tonic_types::StatusExt;
 
-use super::Backoff;
+use super::{Backoff, Service};
 use crate::proto::channelkpi::v1::leaderboard_service_client::LeaderboardServiceClient;
 use crate::proto::channelkpi::v1::{GoingAwayReason, WatchLeaderboardRequest, WatchLeaderboardResponse};
 
@@ -110,13 +107,7 @@ enum Phase {
 
 // === impl Watch ===
 
-impl<S> Watch<S>
-where
-    S: GrpcService<RequestBody>,
-    S::Error: Into<StdError>,
-    S::ResponseBody: Body<Data = Bytes> + Send + 'static,
-    <S::ResponseBody as Body>::Error: Into<StdError> + Send,
-{
+impl<S: Service> Watch<S> {
     /// A watch of what the request asks for. Its token, if it has one, is left out: no rows go with it here.
     ///
     /// The service must set no deadline. Over a network it should be a channel of its own: a client that reads one

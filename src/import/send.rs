@@ -2,15 +2,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use tonic::body::Body as RequestBody;
-use tonic::client::GrpcService;
-use tonic::codegen::{Body, Bytes, StdError};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use super::rows::{Origin, Outcome};
 use super::{Import, ImportError, Rejection};
-use crate::client::ingest::{self as feed, Feed, FeedError, Service};
+use crate::client::Service;
+use crate::client::ingest::{self as feed, Feed, FeedError};
 use crate::proto::channelkpi::v1::admin_service_client::AdminServiceClient;
 use crate::proto::channelkpi::v1::{
     CreateTenantRequest, ErrorReason, GetTenantRequest, Tenant, TenantSettings,
@@ -64,17 +62,11 @@ pub enum SendError {
 }
 
 /// The tenant; one that isn't there is made with the settings given. Nothing where it isn't there and none are given.
-pub async fn ensure_tenant<S>(
-    admin: &mut AdminServiceClient<S>,
+pub async fn ensure_tenant(
+    admin: &mut AdminServiceClient<impl Service>,
     tenant_id: &str,
     otherwise: Option<TenantSettings>,
-) -> Result<Option<Tenant>, Status>
-where
-    S: GrpcService<RequestBody>,
-    S::Error: Into<StdError>,
-    S::ResponseBody: Body<Data = Bytes> + Send + 'static,
-    <S::ResponseBody as Body>::Error: Into<StdError> + Send,
-{
+) -> Result<Option<Tenant>, Status> {
     let unknown = |status: &Status| {
         let reason = status.get_details_error_info().map(|info| info.reason);
         status.code() == Code::PermissionDenied

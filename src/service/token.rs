@@ -305,6 +305,25 @@ mod tests {
             prop_assert_eq!(decode_page(owner, hash, &token), Ok(walk));
         }
 
+        #[test]
+        fn what_a_watcher_has_comes_back(
+            store_id: u64, id in arbitrary::id(), arguments: u64, revision: u64, hash: u64,
+            as_of in arbitrary::date(),
+        ) {
+            let tenant: TenantId = id;
+            let owner = Owner { store_id, tenant: &tenant };
+            let resume = Resume { revision, as_of, hash };
+            let token = encode_resume(owner, arguments, resume);
+            prop_assert!(token.len() <= TOKEN_CHARS_MAX, "{} characters", token.len());
+            prop_assert_eq!(decode_resume(owner, arguments, &token), Ok(resume));
+            prop_assert_eq!(
+                decode_resume(owner, !arguments, &token), Err(ResumeTokenError::OtherArguments)
+            );
+            let elsewhere = Owner { store_id: !store_id, ..owner };
+            prop_assert_eq!(decode_resume(elsewhere, arguments, &token), Err(ResumeTokenError::OtherStore));
+            prop_assert_eq!(decode_page(owner, arguments, &token), Err(PageTokenError::Invalid));
+        }
+
         /// Every place, another character of the alphabet or of none.
         #[test]
         fn a_changed_character_is_noticed(walk in any_walk(), revision: u64, other in "[A-Za-z0-9_=+/ -]") {
@@ -337,6 +356,7 @@ mod tests {
             for token in [text, URL_SAFE_NO_PAD.encode(bytes), URL_SAFE_NO_PAD.encode(sealed)] {
                 let _ = decode_revision(owner, &token);
                 let _ = decode_page(owner, 1, &token);
+                let _ = decode_resume(owner, 1, &token);
             }
         }
     }
@@ -384,6 +404,9 @@ mod tests {
         let revision = "AYMbASNFZ4mrze8bQwsUg8jWYEEYKlF_aJg";
         let page =
             concat!("AoYbASNFZ4mrze8bQwsUg8jWYEEbuEPj1WGj7zcYKhlNZVXgpoXgpoLgprbg", "p4Dgpqbgpr7gprAfRn7a",);
+        let resume = "A4YbASNFZ4mrze8bQwsUg8jWYEEbuEPj1WGj7zcYKhlNZRl-lF4wuU0";
+        let has = Resume { revision: 42, as_of: Date::from_ymd(2024, 3, 31).expect("a date"), hash: 32_404 };
+        assert_eq!(decode_resume(owner, hash, resume), Ok(has));
         assert_eq!(decode_revision(owner, revision), Ok(42));
         assert_eq!(decode_page(owner, hash, page), Ok(walk));
     }

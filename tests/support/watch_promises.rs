@@ -20,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::time::Duration;
 
+use channel_kpi::client::Service;
 use channel_kpi::client::watch::Board;
 use channel_kpi::proto::channelkpi::v1::leaderboard_service_client::LeaderboardServiceClient;
 use channel_kpi::proto::channelkpi::v1::watch_leaderboard_response::Message;
@@ -28,9 +29,6 @@ use channel_kpi::proto::channelkpi::v1::{
     WatchLeaderboardResponse,
 };
 use tonic::Code;
-use tonic::body::Body as RequestBody;
-use tonic::client::GrpcService;
-use tonic::codegen::{Body, Bytes, StdError};
 
 /// What one client heard, stream after stream.
 #[derive(Clone, Debug, Default)]
@@ -230,36 +228,26 @@ pub type Oracle<'o> = dyn Fn(&BoardVersion) -> Option<ExpectedRows> + 'o;
 impl Transcript {
     /// Opens a stream with the token of the last message, and listens until `enough`, its end, or `patience` without
     /// a message. The request's own token is not looked at.
-    pub async fn listen<S>(
+    pub async fn listen(
         &mut self,
-        client: &mut LeaderboardServiceClient<S>,
+        client: &mut LeaderboardServiceClient<impl Service>,
         request: &WatchLeaderboardRequest,
         patience: Duration,
         enough: impl FnMut(&[WatchLeaderboardResponse]) -> bool,
-    ) where
-        S: GrpcService<RequestBody>,
-        S::Error: Into<StdError>,
-        S::ResponseBody: Body<Data = Bytes> + Send + 'static,
-        <S::ResponseBody as Body>::Error: Into<StdError> + Send,
-    {
+    ) {
         let resume_token = self.last_token().unwrap_or_default().to_owned();
         self.listen_from(client, request, resume_token, patience, enough).await;
     }
 
     /// The same with any token.
-    pub async fn listen_from<S>(
+    pub async fn listen_from(
         &mut self,
-        client: &mut LeaderboardServiceClient<S>,
+        client: &mut LeaderboardServiceClient<impl Service>,
         request: &WatchLeaderboardRequest,
         resume_token: String,
         patience: Duration,
         mut enough: impl FnMut(&[WatchLeaderboardResponse]) -> bool,
-    ) where
-        S: GrpcService<RequestBody>,
-        S::Error: Into<StdError>,
-        S::ResponseBody: Body<Data = Bytes> + Send + 'static,
-        <S::ResponseBody as Body>::Error: Into<StdError> + Send,
-    {
+    ) {
         let request = WatchLeaderboardRequest { resume_token: resume_token.clone(), ..request.clone() };
         let mut messages = Vec::new();
         let hearing = async {
