@@ -60,7 +60,7 @@ const NOT_BY_A_REQUEST: [(ErrorReason, &str); 16] = [
     (ErrorReason::DeadlineExceeded, "needs a call that doesn't end: tests/serving.rs"),
     (ErrorReason::ResumeTokenInvalid, "is of a watch: tests/watch.rs"),
     (ErrorReason::ResumeTokenMismatch, "is of a watch: tests/watch.rs"),
-    (ErrorReason::WatcherTooSlow, "needs a client that doesn't read: tests/watch.rs"),
+    (ErrorReason::WatcherTooSlow, "needs a client that doesn't read: tests/watch_crowds.rs"),
     (ErrorReason::SequenceGap, "is of a feed: tests/ingest.rs"),
     (ErrorReason::InFlightExceeded, "is of a feed: tests/ingest.rs"),
     (ErrorReason::SourceTakenOver, "is of a feed: tests/ingest.rs"),
