@@ -6,7 +6,8 @@
 //!
 //! Invariants:
 //! 1. A kept board equals one told anew, bit for bit: a property test.
-//! 2. Beside those that a watch holds there are at most [`KEPT_MAX`], the ones asked for last.
+//! 2. Beside those that a watch holds there are at most [`KEPT_MAX`], the ones asked for last, and none that
+//!    wasn't asked for during the last [`UNASKED_BATCHES_MAX`] batches: writes don't pay for what nobody reads.
 
 use std::sync::Arc;
 use std::sync::OnceLock;
@@ -24,11 +25,15 @@ use crate::kpi::peers::{Peer, PeerGroup};
 /// Under test few, so that small histories drop some.
 const KEPT_MAX: usize = if cfg!(test) { 3 } else { 64 };
 
+const UNASKED_BATCHES_MAX: u64 = if cfg!(test) { 4 } else { 256 };
+
 /// The boards of a book.
 #[derive(Default)]
 pub(super) struct KeptBoards {
     /// Those asked for last at the end.
     boards: Mutex<Vec<Arc<KeptBoard>>>,
+    /// How many batches were taken in.
+    batch_count: u64,
     told_count: AtomicU64,
 }
 
@@ -36,6 +41,8 @@ pub(super) struct KeptBoards {
 pub struct KeptBoard {
     asked: BoardQuestion,
     told: OnceLock<ToldBoard>,
+    /// How many batches had been taken in when it was asked for last.
+    asked_after: AtomicU64,
     pin: Arc<()>,
 }
 
@@ -68,6 +75,10 @@ impl KeptBoard {
         self.told.get().expect("whoever is handed a board finds it told")
     }
 
+    fn is_pinned(&self) -> bool {
+        Arc::strong_count(&self.pin) > 1
+    }
+
     pub(super) fn board(&self) -> &Board {
         &self.told().board
     }
@@ -98,18 +109,27 @@ impl KeptBoards {
         let mut boards = self.boards.lock();
         let known = boards.iter().position(|board| board.asked == *asked).map(|at| boards.remove(at));
         let board = known.unwrap_or_else(|| {
-            let (told, pin) = (OnceLock::new(), Arc::default());
-            Arc::new(KeptBoard { asked: asked.clone(), told, pin })
+            let (told, asked_after, pin) = (OnceLock::new(), AtomicU64::default(), Arc::default());
+            Arc::new(KeptBoard { asked: asked.clone(), told, asked_after, pin })
         });
+        board.asked_after.store(self.batch_count, Ordering::Relaxed);
         boards.push(Arc::clone(&board));
-        let is_pinned = |board: &Arc<KeptBoard>| Arc::strong_count(&board.pin) > 1;
-        let mut too_many = boards.iter().filter(|board| !is_pinned(board)).count().saturating_sub(KEPT_MAX);
+        let mut too_many = boards.iter().filter(|board| !board.is_pinned()).count().saturating_sub(KEPT_MAX);
         boards.retain(|board| {
-            let is_dropped = too_many > 0 && !is_pinned(board);
+            let is_dropped = too_many > 0 && !board.is_pinned();
             too_many -= usize::from(is_dropped);
             !is_dropped
         });
         board
+    }
+
+    /// Before a batch: drops what nobody has asked for since long. Returns whether there is any board left.
+    pub(super) fn begin_batch(&mut self) -> bool {
+        self.batch_count += 1;
+        let least = self.batch_count.saturating_sub(UNASKED_BATCHES_MAX);
+        let boards = self.boards.get_mut();
+        boards.retain(|board| board.is_pinned() || board.asked_after.load(Ordering::Relaxed) >= least);
+        !boards.is_empty()
     }
 
     pub(super) fn is_empty(&mut self) -> bool {

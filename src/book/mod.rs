@@ -190,7 +190,7 @@ impl Book {
         let deals_before: Vec<Entries> = deals.iter().map(|&deal| self.entries_of_deal(deal)).collect();
         let leads_before: Vec<Entries> = leads.iter().map(|&lead| self.entries_of_lead(lead)).collect();
 
-        if !kept.is_empty() {
+        if kept.begin_batch() {
             let before = self.pages_of(deals_before.iter().chain(&leads_before));
             self.take_out_of_boards(&mut kept, &before);
         }

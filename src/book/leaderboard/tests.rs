@@ -344,6 +344,22 @@ fn boards_that_are_held_stay_and_of_others_the_last() {
     assert_eq!(["r5", "r6", "r7", "held"].map(told_count), [1, 1, 1, 1]);
 }
 
+/// Writes don't pay for boards that nobody asks for any more.
+#[test]
+fn a_board_that_nobody_asks_for_isnt_kept_for_long() {
+    let mut book = book_of_records([partner("a", "north")]);
+    let asked = by(RankedBy::DealCount, Filter::default());
+    for (batches, told_count) in [(4, 1), (4, 1), (5, 2)] {
+        told(&book, &asked);
+        assert_eq!(book.boards_told_count(), 1, "it is kept while it is asked for");
+        for batch in 0..batches {
+            apply(&mut book, vec![sent(batch, record(won("d1", "a")))]);
+        }
+        told(&book, &asked);
+        assert_eq!(book.boards_told_count(), told_count, "after {batches} batches");
+    }
+}
+
 /// What changes a board otherwise than by its own entries: the board is that of a book told anew, each time.
 #[test]
 fn a_board_that_cant_be_kept_up_is_told_anew() {
