@@ -91,6 +91,8 @@ limits! {
     watches_max: u32 = 10_000, within 1..=1_000_000;
     /// Most watches at a time of one tenant.
     watches_per_tenant_max: u32 = 10_000, within 1..=1_000_000;
+    /// Most different boards of one tenant that are watched at a time: each takes memory, and work at each change.
+    watched_boards_per_tenant_max: u32 = 256, within 1..=1_000_000;
     /// Most feeds (ingest streams) at a time, of all tenants together.
     feeds_max: u32 = 1024, within 1..=1_000_000;
     /// Most feeds (ingest streams) at a time of one tenant.

@@ -232,3 +232,54 @@ async fn what_cant_be_watched_is_refused_with_its_path() {
     let info = status.get_details_error_info().expect("every error has it");
     assert_eq!(info.metadata["limit"], "watches_per_tenant_max");
 }
+
+/// A watch whose client reads nothing ends with its age, also where nothing is new.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_that_isnt_read_gives_its_place_back() {
+    let short = Limits {
+        watches_max: 1,
+        stream_age_max: Duration::from_millis(200),
+        watch_unread_max: Duration::from_millis(50),
+        ..limits()
+    };
+    let (sidecar, _hands) = sidecar_by_hand("2024-03-31T12:00:00Z", short).await;
+    let mut caller = sidecar.tenant("deaf", settings()).await;
+    for chunk in 0..5 {
+        let partners = (0..200).map(|n| partner(&format!("p{chunk}-{n}"), &"N".repeat(400), "", 0));
+        caller.write(partners.collect()).await;
+    }
+    let mut deaf = sidecar.caller_with_window("deaf", 16 * 1024).await;
+    let request = WatchLeaderboardRequest { limit: Some(1_000), ..by_amount() };
+    let _unread = deaf.boards.watch_leaderboard(request).await.expect("there is room").into_inner();
+    let room = async {
+        while caller.boards.watch_leaderboard(by_amount()).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, room).await.expect("its place is given back");
+}
+
+/// Different boards are bounded for each tenant. One that nobody watches any more makes room.
+#[tokio::test]
+async fn different_boards_are_bounded() {
+    let few = Limits { watched_boards_per_tenant_max: 2, ..limits() };
+    let (sidecar, _hands) = sidecar_by_hand("2024-03-31T12:00:00Z", few).await;
+    let mut caller = sidecar.tenant("boards", settings()).await;
+    let board = |limit| WatchLeaderboardRequest { limit: Some(limit), ..by_amount() };
+    let first = caller.boards.watch_leaderboard(board(1)).await.expect("there is room");
+    let _second = caller.boards.watch_leaderboard(board(2)).await.expect("there is room");
+    let _same = caller.boards.watch_leaderboard(board(2)).await.expect("it is there already");
+    let status = caller.boards.watch_leaderboard(board(3)).await.expect_err("two at most");
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::ResourceExhausted, "OVERLOADED"));
+    let info = status.get_details_error_info().expect("every error has it");
+    assert_eq!(info.metadata["limit"], "watched_boards_per_tenant_max");
+    let mut other = sidecar.tenant("other", settings()).await;
+    other.boards.watch_leaderboard(board(3)).await.expect("another tenant has its own");
+    drop(first);
+    let room = async {
+        while caller.boards.watch_leaderboard(board(3)).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, room).await.expect("the first makes room");
+}

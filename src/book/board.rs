@@ -61,10 +61,14 @@ pub struct Board {
 #[derive(Debug)]
 struct Sums {
     rows: HashMap<u32, Peer>,
-    /// How many amounts rest on the rates of each date.
-    rate_dates: BTreeMap<Date, i64>,
+    /// How many amounts of ends, and of open deals, rest on the rates of each date.
+    rate_dates: RateDates,
+    /// Those of openings.
+    opening_rate_dates: RateDates,
     nothing: Peer,
 }
+
+type RateDates = BTreeMap<Date, i64>;
 
 #[derive(Debug)]
 struct Peers {
@@ -133,16 +137,33 @@ impl BoardQuestion {
 impl Sums {
     fn new(dates: DateRange) -> Self {
         let nothing = Peer { standing: Standing::nothing(dates), open: Tally::default() };
-        Self { rows: HashMap::new(), rate_dates: BTreeMap::new(), nothing }
+        let (rate_dates, opening_rate_dates) = (BTreeMap::new(), BTreeMap::new());
+        Self { rows: HashMap::new(), rate_dates, opening_rate_dates, nothing }
     }
 
     fn row(&mut self, number: u32) -> &mut Peer {
         self.rows.entry(number).or_insert(self.nothing)
     }
+}
 
-    fn rest_on(&mut self, rate_on: Option<Date>) {
-        if let Some(rate_on) = rate_on {
-            *self.rate_dates.entry(rate_on).or_default() += 1;
+fn rest_on(dates: &mut RateDates, rate_on: Option<Date>) {
+    if let Some(rate_on) = rate_on {
+        *dates.entry(rate_on).or_default() += 1;
+    }
+}
+
+fn add(dates: &mut RateDates, other: RateDates) {
+    for (on, count) in other {
+        *dates.entry(on).or_default() += count;
+    }
+}
+
+fn subtract(dates: &mut RateDates, other: RateDates) {
+    for (on, count) in other {
+        let left = dates.entry(on).or_default();
+        *left -= count;
+        if *left == 0 {
+            dates.remove(&on);
         }
     }
 }
@@ -152,9 +173,8 @@ impl AddAssign for Sums {
         for (number, peer) in other.rows {
             *self.row(number) += peer;
         }
-        for (on, count) in other.rate_dates {
-            *self.rate_dates.entry(on).or_default() += count;
-        }
+        add(&mut self.rate_dates, other.rate_dates);
+        add(&mut self.opening_rate_dates, other.opening_rate_dates);
     }
 }
 
@@ -169,13 +189,8 @@ impl SubAssign for Sums {
                 self.rows.remove(&number);
             }
         }
-        for (on, count) in other.rate_dates {
-            let left = self.rate_dates.entry(on).or_default();
-            *left -= count;
-            if *left == 0 {
-                self.rate_dates.remove(&on);
-            }
-        }
+        subtract(&mut self.rate_dates, other.rate_dates);
+        subtract(&mut self.opening_rate_dates, other.opening_rate_dates);
     }
 }
 
@@ -187,9 +202,14 @@ impl Board {
         self.sums.rows.get(&number).unwrap_or(&self.sums.nothing)
     }
 
-    /// The date of the oldest exchange rate among the amounts.
+    /// The date of the oldest exchange rate among the amounts of ends and of open deals.
     pub fn oldest_rate_on(&self) -> Option<Date> {
         self.sums.rate_dates.first_key_value().map(|(&on, _)| on)
+    }
+
+    /// That among the amounts of openings.
+    pub fn oldest_opening_rate_on(&self) -> Option<Date> {
+        self.sums.opening_rate_dates.first_key_value().map(|(&on, _)| on)
     }
 
     fn peers(&self, book: &Book, asked: &BoardQuestion) -> &Peers {
@@ -242,9 +262,9 @@ impl Book {
         let leads = pages.entries(|page| &page.leads, scope, dates.from, last);
         for (row, parts) in opened.chain(ended).chain(leads) {
             let value = self.value_of(row, rates);
-            if !row.event.is_opening() {
-                sums.rest_on(value.oldest_rate_on());
-            }
+            let is_opening = row.event.is_opening();
+            let dates = if is_opening { &mut sums.opening_rate_dates } else { &mut sums.rate_dates };
+            rest_on(dates, value.oldest_rate_on());
             lines.each(row, parts, value.amount(), |number, part| {
                 let standing = &mut sums.row(number).standing;
                 standing.measures += row.measures(part);
@@ -260,7 +280,7 @@ impl Book {
         if let Some(rates_on) = open_at_rates_of {
             for (row, parts) in pages.open(scope, as_of) {
                 let value = self.open_value(DealRef::new(row.of), as_of, rates_on);
-                sums.rest_on(value.oldest_rate_on());
+                rest_on(&mut sums.rate_dates, value.oldest_rate_on());
                 lines.each(row, parts, value.amount(), |number, part| {
                     sums.row(number).open += Tally::of(part);
                 });

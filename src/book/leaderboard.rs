@@ -72,6 +72,9 @@ impl Book {
     ) -> Leaderboard<'_> {
         let board = self.board(&asked.board(window, rates));
         let mut oldest_rate_on = board.oldest_rate_on();
+        if asked.ranked_by == RankedBy::OpenedAmount {
+            oldest_rate_on = older(oldest_rate_on, board.board().oldest_opening_rate_on());
+        }
         let mut pins = vec![board.pin()];
         let peers = (asked.ranked_by == RankedBy::ValueScore).then(|| {
             let peers = self.board(&asked.board(window, rates).of_peers());

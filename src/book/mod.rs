@@ -166,6 +166,9 @@ impl Book {
     /// Takes a batch in. Readers see all of it or nothing.
     pub fn apply(&mut self, batch: Batch, prepared: Prepared) {
         self.revision = batch.revision;
+        if batch.versions.is_empty() {
+            return; // a checkpoint alone: it brought nothing that has to be known by its arrival
+        }
         let arrival = self.records.arrivals.note(batch.revision, batch.received_time);
 
         // Lent for as long as the book changes.

@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use prost::Message as _;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming};
 use tonic_types::StatusExt;
@@ -47,17 +47,27 @@ use crate::proto::channelkpi::v1::{
 /// Messages that wait for the transport.
 const OUTBOX_MESSAGES: usize = 128;
 
+/// The longest that a server can make a feed wait.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+
 /// How a feed behaves.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// How long to try without a single record being acknowledged.
+    /// How long a call tries without a single record being acknowledged.
     pub give_up_after: Duration,
+    /// After how much silence a stream is dead, whatever TCP says.
+    pub silence_max: Duration,
     pub backoff: Backoff,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { give_up_after: Duration::from_secs(60), backoff: Backoff::default() }
+        Self {
+            give_up_after: Duration::from_secs(60),
+            // Three times that after which a server that keeps its defaults says that nothing is new.
+            silence_max: Duration::from_secs(45),
+            backoff: Backoff::default(),
+        }
     }
 }
 
@@ -196,6 +206,7 @@ impl<S: Service> Feed<S> {
 
     /// Sends a record, once the window has room for it. Returns its number: 1, 2, 3…
     pub async fn send(&mut self, record: Record) -> Result<u64, FeedError> {
+        self.progress_at = Instant::now(); // until now it was idle, not stuck
         let bytes = record.encoded_len();
         while !self.has_room_for(bytes) {
             self.step(false).await?;
@@ -203,9 +214,6 @@ impl<S: Service> Feed<S> {
         self.kept.push_back(Kept { record, bytes });
         self.kept_bytes += bytes;
         self.last_seq += 1;
-        if self.acked_seq + 1 == self.last_seq {
-            self.progress_at = Instant::now(); // it was idle, not stuck
-        }
         let seq = self.last_seq;
         while !self.is_sent(seq) {
             self.step(false).await?;
@@ -229,6 +237,7 @@ impl<S: Service> Feed<S> {
 
     /// Waits until everything that was sent is durable.
     pub async fn flush(&mut self) -> Result<(), FeedError> {
+        self.progress_at = Instant::now();
         while !self.kept.is_empty() {
             self.step(false).await?;
         }
@@ -237,6 +246,7 @@ impl<S: Service> Feed<S> {
 
     /// Waits until everything is durable, the checkpoint too, and closes the feed.
     pub async fn finish(mut self) -> Result<Finished, FeedError> {
+        self.progress_at = Instant::now();
         while !self.step(true).await? {}
         let Self { acked_seq, revision_token, rejected, .. } = self;
         Ok(Finished { acked_seq, revision_token, rejected })
@@ -278,6 +288,9 @@ impl<S: Service> Feed<S> {
                 }
                 return Ok(false);
             }
+            () = sleep(self.options.silence_max.min(self.options.give_up_after)) => {
+                Err(Status::unavailable("nothing was heard for too long"))
+            }
         };
         match answered {
             Ok(Some(IngestRecordsResponse { message: Some(Told::Ack(ack)) })) => self.acked(ack)?,
@@ -293,8 +306,10 @@ impl<S: Service> Feed<S> {
             Ok(Some(IngestRecordsResponse { message: None })) => {} // of a newer server
             Ok(None) => {
                 let closed = stream.outbox.is_none();
-                self.stream = None;
-                return Ok(closed && self.kept.is_empty());
+                if closed && self.kept.is_empty() {
+                    return Ok(true);
+                }
+                self.lost(Status::unavailable("the stream ended without a word"))?;
             }
             Err(status) => self.lost(status)?,
         }
@@ -343,13 +358,18 @@ impl<S: Service> Feed<S> {
         self.acked_seq = acked_seq;
         self.revision_token = ack.revision_token;
         self.window = ack.new_window.unwrap_or(self.window);
+        let after = self.progress_at.elapsed();
+        if !self.kept.is_empty() && after >= self.options.give_up_after {
+            let status = Box::new(Status::unavailable("the server writes nothing"));
+            return Err(FeedError::GivenUp { after, status });
+        }
         Ok(())
     }
 
     /// Opens a stream. Where that fails in a way that may pass, there is none afterwards.
     async fn connect(&mut self) -> Result<(), FeedError> {
         if let Some(wait) = self.retry_after.take() {
-            sleep(wait).await;
+            sleep(wait.min(WAIT_MAX)).await;
         }
         let (outbox, messages) = mpsc::channel(OUTBOX_MESSAGES);
         let open = Sent::Open(OpenFeed { source_id: self.source_id.clone() });
@@ -361,7 +381,9 @@ impl<S: Service> Feed<S> {
             let first = answers.message().await?;
             Ok((answers, first.and_then(|first| first.message)))
         };
-        match opened.await {
+        let within = self.options.silence_max.min(self.options.give_up_after);
+        let late = || Err(Status::unavailable("the feed wasn't opened in time"));
+        match timeout(within, opened).await.unwrap_or_else(|_| late()) {
             Ok((answers, Some(Told::Opened(opened)))) => {
                 let window = opened.window.ok_or(FeedError::Protocol("it tells no window"))?;
                 self.window = window;

@@ -154,7 +154,9 @@ impl ImportCommand {
 
     /// Of these files: who imports them again takes over from an import that hangs, and leaves others alone.
     fn source_id(&self) -> String {
-        let paths: Vec<&[u8]> = self.files.iter().map(|path| path.as_os_str().as_encoded_bytes()).collect();
+        // Equal names in two folders are two imports.
+        let paths = self.files.iter().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
+        let paths: Vec<Vec<u8>> = paths.map(|path| path.into_os_string().into_encoded_bytes()).collect();
         format!("import-{}-{:08x}", self.preset, crc32c::crc32c(&paths.join(&0)))
     }
 

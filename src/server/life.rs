@@ -6,8 +6,9 @@
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::proto::channelkpi::v1::{GoingAway, GoingAwayReason};
 
@@ -49,6 +50,17 @@ impl Life {
             _ = self.stage.wait_for(|stage| *stage == Stage::Closed) => Over::Draining,
             () = sleep_until(self.ends_at) => Over::MaxAge,
         }
+    }
+
+    /// Resets a stream whose time is over and whose client leaves that unread for so long. To be kept as long as
+    /// the stream.
+    pub fn guarded(&self, unread_max: Duration) -> AbortOnDropHandle<()> {
+        let mut life = self.clone();
+        AbortOnDropHandle::new(tokio::spawn(async move {
+            life.over().await;
+            sleep(unread_max).await;
+            life.reset();
+        }))
     }
 
     /// Ends the stream from outside: for a client that reads nothing, so that no last message reaches it.

@@ -16,7 +16,7 @@ use crate::domain::record::{RecordKey, Settings};
 use crate::domain::subject::Subject;
 use crate::journal::WriteError;
 use crate::proto::channelkpi::v1::ErrorReason;
-use crate::tenant::{AppendError, FreshnessError, RegistryError, StoppedBy};
+use crate::tenant::{AppendError, FreshnessError, RegistryError, StoppedBy, TakenOver};
 
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -161,7 +161,7 @@ pub fn append(error: AppendError) -> Status {
             Failure::new(ErrorReason::StorageReadOnly, message).into()
         }
         AppendError::Journal(WriteError::Closed) => stopped(StoppedBy::Closed),
-        AppendError::TakenOver(error) => Failure::new(ErrorReason::SourceTakenOver, error.to_string()).into(),
+        AppendError::TakenOver(TakenOver(source)) => taken_over(&source),
         AppendError::Journal(WriteError::Refused(_) | WriteError::Unknown(_)) | AppendError::InDoubt => {
             tracing::warn!(%error, "the journal can't take a write");
             let message =
@@ -266,6 +266,20 @@ pub fn resume_token(error: ResumeTokenError) -> Status {
         ResumeTokenError::OtherTenant | ResumeTokenError::OtherArguments => ErrorReason::ResumeTokenMismatch,
     };
     Failure::new(reason, error.to_string()).into()
+}
+
+/// As many different boards of a tenant are watched as may be.
+pub fn too_many_boards(allowed: u32) -> Status {
+    const LIMIT: &str = "watched_boards_per_tenant_max";
+    let message = format!(
+        "{allowed} different boards of this tenant are watched, which is the most ({LIMIT}): watch one of those, or try again later"
+    );
+    Failure::new(ErrorReason::Overloaded, message.as_str())
+        .with("limit", LIMIT)
+        .with("allowed", allowed)
+        .quota("tenant", &message)
+        .retry_after(RETRY_AFTER)
+        .into()
 }
 
 /// A watcher that left what changed unread for too long.

@@ -25,7 +25,7 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{BoxStream, FuturesOrdered, unfold};
 use prost::Message;
-use tokio::time::{Instant, Sleep, sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{Code, Status, Streaming};
 
@@ -62,12 +62,8 @@ pub(super) fn answers<J: Journal>(
     life: Life,
     messages: Streaming<pb::IngestRecordsRequest>,
 ) -> BoxStream<'static, Answer> {
-    let (mut life_of_reset, mut life, unread_max) = (life.clone(), life, rpc.limits.watch_unread_max);
-    let unread = AbortOnDropHandle::new(tokio::spawn(async move {
-        life_of_reset.over().await;
-        sleep(unread_max).await;
-        life_of_reset.reset();
-    }));
+    let mut life = life;
+    let unread = life.guarded(rpc.limits.watch_unread_max);
     let over = Box::pin(async move { life.over().await });
     let began = Began { rpc, tenant, messages, over, unread };
     unfold(State::Began(Box::new(began)), |state| async {
@@ -375,10 +371,7 @@ impl<J: Journal> Feed<J> {
                 self.writes = FuturesOrdered::new();
                 self.batch = Part::default();
                 self.checkpoints.clear();
-                self.ending = Some(Ending::Status(match error {
-                    AppendError::TakenOver(_) => failure::taken_over(self.claim.source()),
-                    error => failure::append(error),
-                }));
+                self.ending = Some(Ending::Status(failure::append(error)));
             }
         }
     }

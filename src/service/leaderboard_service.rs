@@ -173,8 +173,7 @@ async fn get<J: Journal>(
 async fn watch<J: Journal>(rpc: &Rpc<J>, request: Request<pb::WatchLeaderboardRequest>) -> RpcResult<Watch> {
     let tenant = rpc.tenant(&request).await?;
     failure::configured(tenant.id(), &tenant.book())?;
-    let life = request.extensions().get::<Life>().cloned();
-    let life = life.ok_or_else(|| Status::internal("the stack grants every stream its life"))?;
+    let life = request.extensions().get::<Life>().expect("the stack grants every stream its life").clone();
     let asked = parse::watch_leaderboard(request.get_ref()).map_err(failure::violations)?;
     Watch::begin(rpc, &tenant, asked, life).await.map(Response::new)
 }

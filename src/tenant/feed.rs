@@ -41,6 +41,8 @@ struct Lane {
     newest: u64,
     /// Writes under way, of whichever claim.
     writing: usize,
+    /// Claims and writes. Changes under the lock of the lanes.
+    users: usize,
 }
 
 /// The right to write for a source, until a newer one is given.
@@ -52,12 +54,16 @@ pub struct Claim {
 }
 
 /// A write under way.
-pub(super) struct Writing(Arc<watch::Sender<Lane>>);
+pub(super) struct Writing {
+    feeds: Arc<Feeds>,
+    source: SourceId,
+    lane: Arc<watch::Sender<Lane>>,
+}
 
 /// Another claim is the newest of the source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("another feed of the same source was opened")]
-pub struct TakenOver;
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("another feed of source {0:?} was opened")]
+pub struct TakenOver(pub SourceId);
 
 // === impl Feeds ===
 
@@ -77,10 +83,24 @@ impl Feeds {
         let lane = Arc::clone(lanes.entry(source.clone()).or_default());
         let mut number = 0;
         lane.send_modify(|lane| {
+            lane.users += 1;
             lane.newest += 1;
             number = lane.newest;
         });
         Claim { feeds: Arc::clone(self), source, lane, number }
+    }
+
+    /// A claim or a write has gone: the last one takes the lane with it.
+    fn leave(&self, source: &SourceId, lane: &watch::Sender<Lane>) {
+        let mut lanes = self.lanes.lock();
+        let mut users = 0;
+        lane.send_modify(|lane| {
+            lane.users -= 1;
+            users = lane.users;
+        });
+        if users == 0 {
+            lanes.remove(source);
+        }
     }
 }
 
@@ -96,7 +116,7 @@ impl Claim {
         let mut lane = self.lane.subscribe();
         let settled = lane.wait_for(|lane| lane.newest != self.number || lane.writing == 0).await;
         if settled.expect("this claim holds the sender").newest != self.number {
-            return Err(TakenOver);
+            return Err(TakenOver(self.source.clone()));
         }
         Ok(self.feeds.checkpoints.lock().get(&self.source).cloned())
     }
@@ -112,28 +132,33 @@ impl Claim {
     }
 
     pub(super) fn begin_write(&self) -> Result<Writing, TakenOver> {
+        let _lanes = self.feeds.lanes.lock();
         let begun = self.lane.send_if_modified(|lane| {
             let newest = lane.newest == self.number;
             lane.writing += usize::from(newest);
+            lane.users += usize::from(newest);
             newest
         });
-        if begun { Ok(Writing(Arc::clone(&self.lane))) } else { Err(TakenOver) }
+        let Self { feeds, source, lane, .. } = self;
+        let (feeds, lane) = (Arc::clone(feeds), Arc::clone(lane));
+        if begun {
+            Ok(Writing { feeds, source: source.clone(), lane })
+        } else {
+            Err(TakenOver(self.source.clone()))
+        }
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        let mut lanes = self.feeds.lanes.lock();
-        // The map's and ours: no other claim, and no write under way.
-        if Arc::strong_count(&self.lane) == 2 {
-            lanes.remove(&self.source);
-        }
+        self.feeds.leave(&self.source, &self.lane);
     }
 }
 
 impl Drop for Writing {
     fn drop(&mut self) {
-        self.0.send_modify(|lane| lane.writing -= 1);
+        self.lane.send_modify(|lane| lane.writing -= 1);
+        self.feeds.leave(&self.source, &self.lane);
     }
 }
 
@@ -163,7 +188,7 @@ mod tests {
         drop(write);
         assert_eq!(newer.ready().now_or_never(), Some(Ok(Some(b"7".to_vec()))));
         assert!(newer.begin_write().is_ok());
-        assert_eq!(older.ready().now_or_never(), Some(Err(TakenOver)));
+        assert_eq!(older.ready().now_or_never(), Some(Err(TakenOver(source()))));
     }
 
     #[test]
@@ -173,6 +198,16 @@ mod tests {
         drop(second);
         assert_eq!(feeds.lanes.lock().len(), 1);
         drop(first);
+        assert_eq!(feeds.lanes.lock().len(), 0);
+    }
+
+    #[test]
+    fn a_claim_that_goes_before_its_write_takes_no_memory() {
+        let feeds = Arc::new(Feeds::default());
+        let claim = feeds.claim(source());
+        let write = claim.begin_write().expect("it is the newest");
+        drop(claim);
+        drop(write);
         assert_eq!(feeds.lanes.lock().len(), 0);
     }
 }

@@ -332,7 +332,7 @@ impl<J: Journal> Tenant<J> {
         let (began_at, header) = {
             let book = self.book.read();
             let (batches, checkpoints) = (book.records().batches().to_vec(), self.feeds.checkpoints());
-            (Revision(book.revision()), snapshot::Header { batches, checkpoints })
+            (Revision(book.revision()), snapshot::Header { batches, checkpoints, parts_left: 0 })
         };
         let book = Arc::clone(&self.book);
         let fill = move |sink: &mut SnapshotSink<'_>| snapshot::fill(&book, &header, sink);

@@ -211,6 +211,7 @@ proptest! {
                 let (kept, anew) = (&kept.board().sums, anew.sums);
                 prop_assert_eq!(&kept.rows, &anew.rows, "{:?}", asked);
                 prop_assert_eq!(&kept.rate_dates, &anew.rate_dates, "{:?}", asked);
+                prop_assert_eq!(&kept.opening_rate_dates, &anew.opening_rate_dates, "{:?}", asked);
             }
         }
     }

@@ -97,6 +97,8 @@ struct Screen<'t> {
 /// The second screen, without cursor, long lines cut.
 const ENTER: &str = "\x1b[?1049h\x1b[?25l\x1b[?7l";
 const LEAVE: &str = "\x1b[?7h\x1b[?25h\x1b[?1049l";
+/// The state, with a line above and one below it.
+const STATE_LINES: usize = 3;
 const HOME: &str = "\x1b[H";
 /// Clears what another drawing left to the right of a line, and below the last one.
 const END_OF_LINE: &str = "\x1b[K\n";
@@ -114,7 +116,10 @@ impl<'t> Screen<'t> {
     }
 
     fn draw(&self, state: &str) -> Result<(), Failure> {
-        write(&redrawn(&self.lines, state))
+        // More than the terminal is high would scroll the leaders away.
+        let (height, _) = console::Term::stdout().size();
+        let room = usize::from(height).saturating_sub(STATE_LINES).max(1);
+        write(&redrawn(&self.lines[..self.lines.len().min(room)], state))
     }
 }
 

@@ -17,6 +17,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
+use tokio_util::task::AbortOnDropHandle;
 use tonic::Status;
 
 use super::edition::{Edition, encoded};
@@ -49,6 +50,8 @@ struct Sender<J> {
     chunks: VecDeque<Bytes>,
     last_sent_at: Instant,
     has_ended: bool,
+    /// Resets a stream whose time is over and whose client doesn't read that.
+    _unread: AbortOnDropHandle<()>,
 }
 
 /// How a client with a resume token is met.
@@ -81,7 +84,7 @@ impl Watch {
                 Err(error) => return Err(failure::resume_token(error)),
             },
         };
-        let (board, mut showing, reader) = rpc.watched.watch(tenant, &asked, &life);
+        let (board, mut showing, reader) = rpc.watched.watch(tenant, &asked, &life)?;
         // The first message is never of a revision before the token's.
         let least = came_with.map_or(0, |(_, revision)| revision);
         let is_there = |showing: &Showing| match showing {
@@ -97,6 +100,7 @@ impl Watch {
             _board: board,
             showing,
             reader,
+            _unread: life.guarded(rpc.watched.unread_max),
             life,
             heartbeat_interval: rpc.watched.heartbeat_interval,
             unread_max: rpc.watched.unread_max,

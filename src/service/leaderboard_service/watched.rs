@@ -19,6 +19,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use super::board::Board;
@@ -49,6 +50,7 @@ type BoardKey = (TenantId, Vec<u8>);
 pub struct WatchedBoards<J> {
     boards: Mutex<HashMap<BoardKey, Weak<WatchedBoard<J>>>>,
     clock: Clock,
+    boards_per_tenant_max: u32,
     pub(super) heartbeat_interval: Duration,
     pub(super) unread_max: Duration,
 }
@@ -59,7 +61,12 @@ pub struct WatchedBoard<J> {
     asked: WatchQuestion,
     showing: watch::Sender<Showing>,
     readers: Mutex<Vec<Weak<Reader>>>,
+    /// Cancelled: it lingers no more, another needs its place.
+    dismissed: CancellationToken,
 }
+
+/// A place before a board: what keeps it there, what is to be seen of it, and what it sees of the watcher.
+pub type Seat<J> = (Arc<WatchedBoard<J>>, watch::Receiver<Showing>, Arc<Reader>);
 
 /// What is to be seen of a board.
 #[derive(Clone)]
@@ -111,6 +118,7 @@ impl<J: Journal> WatchedBoards<J> {
         Self {
             boards: Mutex::default(),
             clock,
+            boards_per_tenant_max: limits.watched_boards_per_tenant_max,
             heartbeat_interval: limits.heartbeat_interval,
             unread_max: limits.watch_unread_max,
         }
@@ -122,22 +130,30 @@ impl<J: Journal> WatchedBoards<J> {
         tenant: &Arc<Tenant<J>>,
         asked: &WatchQuestion,
         life: &Life,
-    ) -> (Arc<WatchedBoard<J>>, watch::Receiver<Showing>, Arc<Reader>) {
+    ) -> Result<Seat<J>, Status> {
         let mut boards = self.boards.lock();
         let place = (tenant.id().clone(), asked.identity.clone());
         let running = boards.get(&place).and_then(Weak::upgrade);
         // That of a tenant that was deleted and made again is another.
         let running = running.filter(|board| Arc::ptr_eq(&board.tenant, tenant) && !board.has_ended());
-        let board = running.unwrap_or_else(|| {
-            let board = self.begin(tenant, asked);
-            boards.retain(|_, board| board.strong_count() > 0);
-            boards.insert(place, Arc::downgrade(&board));
-            board
-        });
+        let board = match running {
+            Some(board) => board,
+            None => {
+                boards.retain(|_, board| board.strong_count() > 0);
+                let of_tenant = boards.keys().filter(|(id, _)| id == tenant.id()).count();
+                if of_tenant >= self.boards_per_tenant_max as usize && !dismiss_one(&mut boards, tenant.id())
+                {
+                    return Err(failure::too_many_boards(self.boards_per_tenant_max));
+                }
+                let board = self.begin(tenant, asked);
+                boards.insert(place, Arc::downgrade(&board));
+                board
+            }
+        };
         // Before anyone can find that nobody watches it.
         let reader = board.admit(life);
         let showing = board.showing.subscribe();
-        (board, showing, reader)
+        Ok((board, showing, reader))
     }
 
     fn begin(self: &Arc<Self>, tenant: &Arc<Tenant<J>>, asked: &WatchQuestion) -> Arc<WatchedBoard<J>> {
@@ -146,6 +162,7 @@ impl<J: Journal> WatchedBoards<J> {
             asked: WatchQuestion { resume_token: None, ..asked.clone() },
             showing: watch::Sender::new(Showing::Nothing),
             readers: Mutex::default(),
+            dismissed: CancellationToken::new(),
         });
         let (running, watched) = (Arc::clone(&board), Arc::clone(&board));
         let run = running.run(Arc::clone(self));
@@ -168,6 +185,19 @@ impl<J: Journal> WatchedBoards<J> {
         }
         is_alone
     }
+}
+
+/// Ends a board of a tenant that nobody watches. Whether there was one.
+fn dismiss_one<J: Journal>(boards: &mut HashMap<BoardKey, Weak<WatchedBoard<J>>>, tenant: &TenantId) -> bool {
+    let of_tenant = boards.iter().filter(|((id, _), _)| id == tenant);
+    let alone = of_tenant.filter_map(|(place, board)| Some((place, board.upgrade()?)));
+    let Some((place, board)) = alone.into_iter().find(|(_, board)| board.has_no_readers()) else {
+        return false;
+    };
+    board.dismissed.cancel();
+    let place = place.clone();
+    boards.remove(&place);
+    true
 }
 
 // === impl WatchedBoard ===
@@ -220,6 +250,7 @@ impl<J: Journal> WatchedBoard<J> {
             let changed: Result<(), StoppedBy> = tokio::select! {
                 changed = changed => changed,
                 () = &mut forsaken => return,
+                () = self.dismissed.cancelled() => return,
             };
             if let Err(stopped_by) = changed {
                 self.showing.send_replace(Showing::Ended(Box::new(failure::stopped(stopped_by))));
