@@ -74,7 +74,6 @@ fn leaderboards(criterion: &mut Criterion) {
     let rank_of_one = GetLeaderboardRequest {
         page_size: 1,
         pinned_subject_ids: vec![partner_id(tenant.partner_count / 2)],
-        neighbor_count: Some(0),
         ..by_amount.clone()
     };
     for (name, request) in [

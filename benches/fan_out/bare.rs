@@ -10,12 +10,13 @@ use bytes::{Buf, BufMut, Bytes};
 use http::{Request, Response};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio_stream::wrappers::{TcpListenerStream, WatchStream};
+use tokio_stream::wrappers::WatchStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::Status;
 use tonic::body::Body;
 use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
 use tower::Service;
 
 /// Messages as they are on the wire: whoever measures doesn't pay for making or reading them.
@@ -74,10 +75,8 @@ impl Bare {
         let (told, telling) = watch::channel(first);
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("some port is free");
         let address = listener.local_addr().expect("it is bound");
-        let incoming = TcpListenerStream::new(listener);
-        tokio::spawn(
-            Server::builder().tcp_nodelay(true).add_service(Self(telling)).serve_with_incoming(incoming),
-        );
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true)); // as ours
+        tokio::spawn(Server::builder().add_service(Self(telling)).serve_with_incoming(incoming));
         (address, told)
     }
 }
