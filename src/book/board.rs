@@ -9,10 +9,11 @@
 #[cfg(test)]
 pub(super) mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::ops::{AddAssign, SubAssign};
 use std::sync::OnceLock;
 
+use hashbrown::HashMap;
 use smallvec::SmallVec;
 
 use super::Book;
@@ -393,6 +394,12 @@ impl Lines {
             let part = whole.map(|whole| parts.of(whole));
             for &number in self.of_desk(row.desk) {
                 add(number, part);
+            }
+            return;
+        }
+        if let Some(share) = parts.only_share() {
+            if parts.asks_for(&share) {
+                self.of_share(&share).iter().for_each(|&number| add(number, whole));
             }
             return;
         }

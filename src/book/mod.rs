@@ -48,8 +48,9 @@ mod standing;
 mod targets;
 mod trees;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
+use hashbrown::HashMap;
 use minicbor::Encode;
 use smallvec::SmallVec;
 
@@ -399,14 +400,14 @@ impl Book {
     /// All of the book as it is told under `ground`.
     fn tell_aside(&self, ground: Ground) -> Retell {
         let (mut pages, mut pools) = (Pages::default(), self.pools.clone());
-        for deal in self.records.dictionary.deals.refs() {
-            let told = self.deal_told_under(deal, &ground);
-            told.iter().for_each(|entry| put(&mut pages, &mut pools, entry));
+        let deals = self.records.dictionary.deals.refs().map(|deal| self.deal_told_under(deal, &ground));
+        let leads = self.records.dictionary.leads.refs().map(|lead| self.lead_told_under(lead, &ground));
+        for entry in deals.chain(leads).flatten() {
+            let desk = pools.desks.intern(&desk_of(&entry));
+            let labels = pools.label_sets.intern(&entry.labels);
+            pages.gather(desk, labels, &entry);
         }
-        for lead in self.records.dictionary.leads.refs() {
-            let told = self.lead_told_under(lead, &ground);
-            told.iter().for_each(|entry| put(&mut pages, &mut pools, entry));
-        }
+        pages.order();
         Retell::Pages(ground, pages, pools)
     }
 

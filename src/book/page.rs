@@ -15,7 +15,7 @@ use super::entry::{Entry, Event, RegionSource, Share, Slot, Value, measures, par
 use super::packed::{ChannelRef, TermRef};
 use super::pools::{DeskRef, LabelSetRef};
 use super::scope::Scope;
-use crate::domain::amount::{Amount, Currency};
+use crate::domain::amount::{Amount, BasisPoints, Currency};
 use crate::domain::calendar::{Date, DateRange};
 use crate::domain::premises::RatesOn;
 use crate::domain::record::Role;
@@ -90,13 +90,17 @@ impl Row {
 
     /// The shares of the row's entry.
     pub fn shares<'a>(&self, sheet: &'a Sheet, alone: &'a mut Option<Share>) -> &'a [Share] {
-        match sheet.shared.get(&(self.of, self.event)) {
-            Some(shared) if self.shared => &shared.shares,
-            _ => {
-                let bps = crate::domain::amount::BasisPoints::WHOLE;
-                std::slice::from_ref(alone.insert(Share { slot: self.slot, role: self.role, bps }))
-            }
+        // Most entries have one share: those aren't looked up.
+        let shared = if self.shared { sheet.shared.get(&(self.of, self.event)) } else { None };
+        match shared {
+            Some(shared) => &shared.shares,
+            None => std::slice::from_ref(alone.insert(self.whole_share())),
         }
+    }
+
+    /// The share of an entry that has no other.
+    fn whole_share(&self) -> Share {
+        Share { slot: self.slot, role: self.role, bps: BasisPoints::WHOLE }
     }
 }
 
@@ -125,6 +129,21 @@ impl Page {
     }
 
     pub fn insert(&mut self, desk: DeskRef, labels: LabelSetRef, entry: &Entry) {
+        self.put(desk, labels, entry, Rows::insert);
+    }
+
+    /// As [`Self::insert`], for many into what was empty: nothing may be asked before [`Self::order`].
+    pub fn gather(&mut self, desk: DeskRef, labels: LabelSetRef, entry: &Entry) {
+        self.put(desk, labels, entry, Rows::gather);
+    }
+
+    pub fn order(&mut self) {
+        for sheet in [&mut self.opened, &mut self.ended, &mut self.leads] {
+            sheet.rows.order();
+        }
+    }
+
+    fn put(&mut self, desk: DeskRef, labels: LabelSetRef, entry: &Entry, put: fn(&mut Rows, Row)) {
         let sheet = self.sheet_mut(entry.event);
         for row in rows_of(desk, labels, entry) {
             if row.shared && row.part == 0 {
@@ -132,7 +151,7 @@ impl Page {
                 sheet.shared.insert((row.of, row.event), shared);
             }
             sheet.foreign_row_count += usize::from(row.value.foreign_currency().is_some());
-            sheet.rows.insert(row);
+            put(&mut sheet.rows, row);
         }
         for (slot, measures) in sourced(entry) {
             *self.by_slot.entry(slot).or_default() += measures;
@@ -252,6 +271,11 @@ pub struct Parts<'a> {
 // === impl Parts ===
 
 impl Parts<'_> {
+    /// The share of an entry that has no other: its part of any amount is the whole.
+    pub fn only_share(&self) -> Option<Share> {
+        (!self.row.shared).then(|| self.row.whole_share())
+    }
+
     /// All shares of the entry.
     pub fn with_shares<T>(&self, ask: impl FnOnce(&[Share]) -> T) -> T {
         let mut alone = None;
@@ -345,15 +369,36 @@ impl Rows {
             self.chunks.push(vec![row]);
             return;
         }
-        let at = self.chunk_of(row.key());
+        let mut at = self.chunk_of(row.key());
+        if self.chunks[at].len() == CHUNK_ROWS {
+            let rest = self.chunks[at].split_off(CHUNK_ROWS / 2);
+            let goes_into_rest = rest[0].key() <= row.key();
+            self.chunks.insert(at + 1, rest);
+            at += usize::from(goes_into_rest);
+        }
         let chunk = &mut self.chunks[at];
         let place = chunk.partition_point(|known| known.key() < row.key());
         debug_assert!(chunk.get(place).is_none_or(|known| known.key() != row.key()), "rows are strict");
-        chunk.insert(place, row);
-        if chunk.len() > CHUNK_ROWS {
-            let rest = chunk.split_off(CHUNK_ROWS / 2);
-            self.chunks.insert(at + 1, rest);
+        if chunk.len() == chunk.capacity() {
+            // Doubled, but never to more than it may hold.
+            chunk.reserve_exact(chunk.len().min(CHUNK_ROWS - chunk.len()));
         }
+        chunk.insert(place, row);
+    }
+
+    /// Puts a row in out of order: [`Self::order`] follows.
+    fn gather(&mut self, row: Row) {
+        match self.chunks.first_mut() {
+            Some(all) => all.push(row),
+            None => self.chunks.push(vec![row]),
+        }
+    }
+
+    /// Orders what was gathered, with room in each chunk for more.
+    fn order(&mut self) {
+        let mut all = self.chunks.pop().unwrap_or_default();
+        all.sort_unstable_by_key(Row::key);
+        self.chunks = all.chunks(CHUNK_ROWS * 3 / 4).map(<[Row]>::to_vec).collect();
     }
 
     fn remove(&mut self, row: &Row) {

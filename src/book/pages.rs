@@ -44,6 +44,16 @@ impl Pages {
         self.0.entry(entry.on.month()).or_default().insert(desk, labels, entry);
     }
 
+    /// As [`Self::insert`], for a whole book into what was empty: sorting all at once takes a fraction of the
+    /// time that finding a place for each does. Nothing may be asked before [`Self::order`].
+    pub fn gather(&mut self, desk: DeskRef, labels: LabelSetRef, entry: &Entry) {
+        self.0.entry(entry.on.month()).or_default().gather(desk, labels, entry);
+    }
+
+    pub fn order(&mut self) {
+        self.0.values_mut().for_each(Page::order);
+    }
+
     pub fn remove(&mut self, desk: DeskRef, labels: LabelSetRef, entry: &Entry) {
         let month = entry.on.month();
         if let Some(page) = self.0.get_mut(&month) {

@@ -4,9 +4,9 @@
 //! set of desks whose sent unit, else whose owner's unit, lies in its tree. So sums by desk serve both,
 //! exactly, and nothing counts twice. A label set is all the labels of a deal.
 
-use std::collections::HashMap;
 use std::hash::Hash;
 
+use hashbrown::HashMap;
 use smallvec::SmallVec;
 
 use super::names::Ref;

@@ -1,0 +1,126 @@
+//! The watchers: a process of their own, so that what they cost isn't counted as the server's.
+//!
+//! It connects, opens its streams, and writes a line to its parent when all have their snapshot, and then
+//! whenever all have the next delta. It reads messages as bytes: of each it needs to know only what it is.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use channel_kpi::proto::channelkpi::v1::WatchLeaderboardRequest;
+use http::uri::PathAndQuery;
+use prost::Message;
+use tonic::client::Grpc;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::bare::Raw;
+use crate::watched_board;
+
+const STREAMS_PER_CONNECTION: usize = 100;
+const ROLE: &str = "--watch-as-child";
+/// Field 2 of the response, a message: a delta.
+const DELTA: u8 = 2 << 3 | 2;
+/// More deltas than any run sends.
+const ROUNDS_MAX: usize = 1_000;
+
+/// The process of the watchers, as its parent sees it.
+pub struct Watchers {
+    child: Child,
+    lines: BufReader<std::process::ChildStdout>,
+}
+
+// === impl Watchers ===
+
+impl Watchers {
+    /// Returns when all have their snapshot.
+    pub fn start(url: &str, count: usize) -> Self {
+        let program = std::env::current_exe().expect("this program has a file");
+        let mut child = Command::new(program)
+            .args([ROLE, url, &count.to_string()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("this program runs");
+        let lines = BufReader::new(child.stdout.take().expect("it is piped"));
+        let mut watchers = Self { child, lines };
+        watchers.until("ready");
+        watchers
+    }
+
+    /// Waits until all have so many deltas.
+    pub fn until_told(&mut self, count: usize) {
+        self.until(&format!("told {count}"));
+    }
+
+    fn until(&mut self, expected: &str) {
+        let mut line = String::new();
+        self.lines.read_line(&mut line).expect("it can be read");
+        assert_eq!(line.trim(), expected, "the watchers are in step");
+    }
+}
+
+impl Drop for Watchers {
+    fn drop(&mut self) {
+        let _ = self.child.kill(); // it may have ended
+        let _ = self.child.wait();
+    }
+}
+
+/// Is the watchers, where this process was started as them.
+pub fn run_as_child() -> bool {
+    let arguments: Vec<String> = std::env::args().collect();
+    let [_, role, url, count] = &arguments[..] else { return false };
+    if role != ROLE {
+        return false;
+    }
+    let count = count.parse().expect("our parent gives a count");
+    tokio::runtime::Runtime::new().expect("a runtime").block_on(watch(url, count));
+    true
+}
+
+struct Heard {
+    watcher_count: usize,
+    with_snapshot: AtomicUsize,
+    /// For each delta, how many have it.
+    with_delta: Vec<AtomicUsize>,
+}
+
+async fn watch(url: &str, watcher_count: usize) {
+    let with_delta = (0..=ROUNDS_MAX).map(|_| AtomicUsize::new(0)).collect();
+    let heard = Arc::new(Heard { watcher_count, with_snapshot: AtomicUsize::new(0), with_delta });
+    let endpoint = Endpoint::new(url.to_owned()).expect("our parent gives a URL");
+    let mut watching = tokio::task::JoinSet::new();
+    let mut channel = None;
+    for number in 0..watcher_count {
+        if number % STREAMS_PER_CONNECTION == 0 {
+            channel = Some(endpoint.connect().await.expect("it listens"));
+        }
+        let channel = channel.clone().expect("the first connects");
+        watching.spawn(listen(channel, Arc::clone(&heard)));
+    }
+    watching.join_all().await;
+}
+
+async fn listen(channel: Channel, heard: Arc<Heard>) {
+    let mut client = Grpc::new(channel);
+    client.ready().await.expect("it is connected");
+    let path = PathAndQuery::from_static("/channelkpi.v1.LeaderboardService/WatchLeaderboard");
+    let asked: Bytes = WatchLeaderboardRequest::encode_to_vec(&watched_board()).into();
+    let told = client.server_streaming(tonic::Request::new(asked), path, Raw).await;
+    let mut told = told.expect("the watch is taken").into_inner();
+    let mut delta_count = 0;
+    let all_have = |count: &AtomicUsize| count.fetch_add(1, Ordering::AcqRel) + 1 == heard.watcher_count;
+    let mut has_snapshot = false;
+    while let Ok(Some(message)) = told.message().await {
+        if message.first() == Some(&DELTA) {
+            delta_count += 1;
+            if all_have(&heard.with_delta[delta_count]) {
+                println!("told {delta_count}");
+            }
+        } else if !std::mem::replace(&mut has_snapshot, true) && all_have(&heard.with_snapshot) {
+            println!("ready");
+        }
+    }
+}
