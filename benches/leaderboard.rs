@@ -112,6 +112,7 @@ fn leaderboards(criterion: &mut Criterion) {
     for question in 0..QUESTIONS_KEPT {
         runtime.block_on(ask(top_100(ninety_days(900 - question), RankedBy::WonAmount, None)));
     }
+    // After 256 writes boards that nobody asked for meanwhile are gone (book/kept.rs): docs/performance.md.
     group.bench_function("write_100_deals/64_boards_kept", |bencher| {
         bencher.to_async(&runtime).iter(write);
     });
