@@ -103,7 +103,7 @@ limits! {
     feed_in_flight_bytes_max: u32 = 8 * MIB, within 64 * KIB..=256 * MIB;
     /// How long a watch or feed lasts, give or take a tenth: then it ends by itself and its client opens another.
     stream_age_max: Duration = s(1800), within ms(10)..=s(86_400);
-    /// How long the client of a watch may leave what changed unread.
+    /// How long the client of a watch may leave what changed unread, and that of any stream its last message.
     watch_unread_max: Duration = s(30), within ms(10)..=s(600);
     /// After how much silence a watch or feed says that nothing is new.
     heartbeat_interval: Duration = s(15), within ms(10)..=s(600);

@@ -90,7 +90,7 @@ impl RecordService for Scripted {
             Manner::Silent | Manner::Deaf => answers.chain(pending()).boxed(),
             Manner::Idle => {
                 let beats = futures_util::stream::repeat(()).then(|()| async {
-                    tokio::time::sleep(Duration::from_secs(15)).await;
+                    tokio::time::sleep(Duration::from_secs(15)).await; // by the paused clock
                     ack(0)
                 });
                 futures_util::stream::select(answers, beats).boxed()

@@ -10,6 +10,7 @@
 //! 3. Nobody waits for a watcher. One that leaves what is shown unread for twice the time allowed has its
 //!    stream reset.
 //! 4. A board that nobody watches any more is forgotten after [`LINGERS`], and with it what it showed.
+//! 5. A tenant has so many different boards at most. One that nobody watches makes room for another.
 
 use std::collections::HashMap;
 use std::pin::pin;
