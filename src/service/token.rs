@@ -35,6 +35,14 @@ pub struct Owner<'a> {
     pub tenant: &'a TenantId,
 }
 
+// === impl Owner ===
+
+impl Owner<'_> {
+    fn tenant_hash(&self) -> u64 {
+        fnv1a(self.tenant.as_str().as_bytes())
+    }
+}
+
 /// Why a revision token isn't taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RevisionTokenError {
@@ -85,11 +93,7 @@ struct RevisionContent {
 
 /// The token of a revision of a tenant.
 pub fn encode_revision(owner: Owner<'_>, revision: u64) -> String {
-    let content = RevisionContent {
-        store_id: owner.store_id,
-        tenant_hash: fnv1a(owner.tenant.as_str().as_bytes()),
-        revision,
-    };
+    let content = RevisionContent { store_id: owner.store_id, tenant_hash: owner.tenant_hash(), revision };
     seal(Kind::RevisionV1, &content)
 }
 
@@ -99,7 +103,7 @@ pub fn decode_revision(owner: Owner<'_>, token: &str) -> Result<u64, RevisionTok
     if content.store_id != owner.store_id {
         return Err(RevisionTokenError::OtherStore);
     }
-    if content.tenant_hash != fnv1a(owner.tenant.as_str().as_bytes()) {
+    if content.tenant_hash != owner.tenant_hash() {
         return Err(RevisionTokenError::OtherTenant);
     }
     Ok(content.revision)
@@ -146,7 +150,7 @@ pub fn encode_page(owner: Owner<'_>, arguments_hash: u64, walk: Walk) -> String 
     assert!(last_key.len() <= Walk::LAST_KEY_BYTES_MAX, "sort keys are bounded: ids and a few numbers");
     let content = PageContent {
         store_id: owner.store_id,
-        tenant_hash: fnv1a(owner.tenant.as_str().as_bytes()),
+        tenant_hash: owner.tenant_hash(),
         arguments_hash,
         first_revision,
         as_of,
@@ -161,7 +165,7 @@ pub fn decode_page(owner: Owner<'_>, arguments_hash: u64, token: &str) -> Result
     if content.store_id != owner.store_id {
         return Err(PageTokenError::OtherStore);
     }
-    if content.tenant_hash != fnv1a(owner.tenant.as_str().as_bytes()) {
+    if content.tenant_hash != owner.tenant_hash() {
         return Err(PageTokenError::OtherTenant);
     }
     if content.arguments_hash != arguments_hash {
@@ -206,7 +210,7 @@ pub fn encode_resume(owner: Owner<'_>, arguments_hash: u64, resume: Resume) -> S
     let Resume { revision, as_of, hash } = resume;
     let content = ResumeContent {
         store_id: owner.store_id,
-        tenant_hash: fnv1a(owner.tenant.as_str().as_bytes()),
+        tenant_hash: owner.tenant_hash(),
         arguments_hash,
         revision,
         as_of,
@@ -218,7 +222,7 @@ pub fn encode_resume(owner: Owner<'_>, arguments_hash: u64, resume: Resume) -> S
 /// What a watcher has to whom `owner` showed it. Of another store's only that it is one is known.
 pub fn decode_resume(owner: Owner<'_>, arguments_hash: u64, token: &str) -> Result<Resume, ResumeTokenError> {
     let content: ResumeContent = open(Kind::ResumeV1, token).ok_or(ResumeTokenError::Invalid)?;
-    if content.tenant_hash != fnv1a(owner.tenant.as_str().as_bytes()) {
+    if content.tenant_hash != owner.tenant_hash() {
         return Err(ResumeTokenError::OtherTenant);
     }
     if content.arguments_hash != arguments_hash {
