@@ -21,6 +21,12 @@ use crate::domain::premises::{RatesOn, Roles};
 use crate::domain::record::{Media, Partner};
 use crate::domain::subject::{Subject, SubjectKind};
 
+/// A subject that lists and boards hold.
+pub(super) struct Listed<'a> {
+    pub number: u32,
+    pub id: &'a str,
+}
+
 impl Book {
     /// Whose rows a question folds. None for a subject that was never sent and that no partner, employee,
     /// unit, lead or deal names.
@@ -257,19 +263,23 @@ impl Book {
     pub fn name_of(&self, dimension: &Dimension, value: &GroupValue) -> Option<&str> {
         let GroupValue::Value(value) = value else { return None };
         match dimension {
-            Dimension::Partner => {
-                self.records.partners.chain(&Id::try_new(value).ok()?)?.last_present()?.name.as_deref()
-            }
-            Dimension::Employee => {
-                self.records.employees.chain(&Id::try_new(value).ok()?)?.last_present()?.name.as_deref()
-            }
-            Dimension::Unit => {
-                self.records.units.chain(&Id::try_new(value).ok()?)?.last_present()?.name.as_deref()
-            }
+            Dimension::Partner => self.name_of_one(SubjectKind::Partner, value),
+            Dimension::Employee => self.name_of_one(SubjectKind::Employee, value),
+            Dimension::Unit => self.name_of_one(SubjectKind::Unit, value),
             Dimension::Channel => {
                 self.records.channels.chain(&Id::try_new(value).ok()?)?.last_present()?.name.as_deref()
             }
             _ => None,
+        }
+    }
+
+    /// The name of one of a kind, where the host sent one.
+    pub fn name_of_one(&self, kind: SubjectKind, id: &str) -> Option<&str> {
+        let Records { partners, employees, units, .. } = &self.records;
+        match kind {
+            SubjectKind::Partner => partners.chain(&Id::try_new(id).ok()?)?.last_present()?.name.as_deref(),
+            SubjectKind::Employee => employees.chain(&Id::try_new(id).ok()?)?.last_present()?.name.as_deref(),
+            SubjectKind::Unit => units.chain(&Id::try_new(id).ok()?)?.last_present()?.name.as_deref(),
         }
     }
 
@@ -297,8 +307,7 @@ impl Book {
         }
     }
 
-    /// Up to `count` subjects of a kind, by the bytes of their ids, after the id given. Those that the
-    /// host deleted or merged, or never sent, are not listed.
+    /// Up to `count` subjects of a kind, by the bytes of their ids, after the id given: those that are listed.
     pub fn subjects(
         &self,
         kind: SubjectKind,
@@ -306,28 +315,51 @@ impl Book {
         after: Option<&str>,
         count: usize,
     ) -> Vec<Subject> {
+        fn id<K>(listed: &Listed<'_>) -> Id<K> {
+            Id::try_new(listed.id).expect("ids went in as ids")
+        }
+        let subject = |listed: Listed<'_>| match kind {
+            SubjectKind::Partner => Subject::Partner { partner: id(&listed), include_sub_partners },
+            SubjectKind::Employee => Subject::Employee(id(&listed)),
+            SubjectKind::Unit => Subject::Unit(id(&listed)),
+        };
+        self.listed(kind, after).map(subject).take(count).collect()
+    }
+
+    /// The subjects of a kind that lists and boards hold, by the bytes of their ids, after the id given. Those
+    /// that the host deleted or merged, or never sent, are not among them.
+    pub(super) fn listed(
+        &self,
+        kind: SubjectKind,
+        after: Option<&str>,
+    ) -> Box<dyn Iterator<Item = Listed<'_>> + '_> {
         let Records { dictionary, partners, employees, units, .. } = &self.records;
         match kind {
             SubjectKind::Partner => {
                 let after = after.and_then(|after| Id::try_new(after).ok());
-                let listed = partners.following(after.as_ref()).filter(|(id, chain)| {
-                    !chain.is_deleted() && survivor(&dictionary.partners, &self.partner_trees, id) == **id
-                });
-                let subject =
-                    |(id, _): (&Id<_>, _)| Subject::Partner { partner: id.clone(), include_sub_partners };
-                listed.map(subject).take(count).collect()
+                let sent = partners.following(after.as_ref()).filter(|(_, chain)| !chain.is_deleted());
+                Box::new(sent.filter_map(|(id, _)| {
+                    let known = dictionary.partners.get(id.as_str())?;
+                    let is_itself = self.partner_trees.survivor(known) == known;
+                    is_itself.then(|| Listed { number: known.number(), id: id.as_str() })
+                }))
             }
             SubjectKind::Employee => {
                 let after = after.and_then(|after| Id::try_new(after).ok());
-                let listed = employees.following(after.as_ref()).filter(|(id, chain)| {
-                    !chain.is_deleted() && survivor(&dictionary.employees, &self.employee_trees, id) == **id
-                });
-                listed.map(|(id, _)| Subject::Employee(id.clone())).take(count).collect()
+                let sent = employees.following(after.as_ref()).filter(|(_, chain)| !chain.is_deleted());
+                Box::new(sent.filter_map(|(id, _)| {
+                    let known = dictionary.employees.get(id.as_str())?;
+                    let is_itself = self.employee_trees.survivor(known) == known;
+                    is_itself.then(|| Listed { number: known.number(), id: id.as_str() })
+                }))
             }
             SubjectKind::Unit => {
                 let after = after.and_then(|after| Id::try_new(after).ok());
-                let listed = units.following(after.as_ref()).filter(|(_, chain)| !chain.is_deleted());
-                listed.map(|(id, _)| Subject::Unit(id.clone())).take(count).collect()
+                let sent = units.following(after.as_ref()).filter(|(_, chain)| !chain.is_deleted());
+                Box::new(sent.filter_map(|(id, _)| {
+                    let known = dictionary.units.get(id.as_str())?;
+                    Some(Listed { number: known.number(), id: id.as_str() })
+                }))
             }
         }
     }

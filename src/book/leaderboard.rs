@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::Book;
+use super::ask::Listed;
 use super::board::BoardQuestion;
 use super::kept::{BoardPin, KeptBoard};
 use super::marketing::MarketingQuestion;
@@ -45,12 +46,6 @@ pub struct Leaderboard<'a> {
     pub pins: Vec<BoardPin>,
 }
 
-/// Who stands on a board before anything is told of it.
-struct Listed<'a> {
-    number: u32,
-    id: &'a str,
-}
-
 // === impl LeaderboardQuestion ===
 
 impl LeaderboardQuestion {
@@ -86,7 +81,7 @@ impl Book {
             .then(|| self.marketing_returns(asked, window, rates, &mut oldest_rate_on));
 
         let passing = self.passing(asked, &board);
-        let entrants = self.listed(asked.kind).filter_map(|Listed { number, id }| {
+        let entrants = self.listed(asked.kind, None).filter_map(|Listed { number, id }| {
             if passing.as_ref().is_some_and(|passing| !passing.contains(&number)) {
                 return None;
             }
@@ -106,17 +101,6 @@ impl Book {
         Leaderboard { rows, oldest_rate_on, pins }
     }
 
-    /// The name of a subject on a board, where the host sent one.
-    pub fn name_on_board(&self, kind: SubjectKind, id: &str) -> Option<&str> {
-        let (partners, employees, units) =
-            (&self.records.partners, &self.records.employees, &self.records.units);
-        match kind {
-            SubjectKind::Partner => partners.chain(&Id::try_new(id).ok()?)?.last_present()?.name.as_deref(),
-            SubjectKind::Employee => employees.chain(&Id::try_new(id).ok()?)?.last_present()?.name.as_deref(),
-            SubjectKind::Unit => units.chain(&Id::try_new(id).ok()?)?.last_present()?.name.as_deref(),
-        }
-    }
-
     /// The id under which a board has a subject: that of whom it was merged into.
     pub fn id_on_board<'a>(&'a self, kind: SubjectKind, id: &'a str) -> &'a str {
         let dictionary = &self.records.dictionary;
@@ -130,36 +114,6 @@ impl Book {
                 .get(id)
                 .map_or(id, |known| dictionary.employees.name(self.employee_trees.survivor(known))),
             SubjectKind::Unit => id,
-        }
-    }
-
-    /// The subjects that the host sent and neither deleted nor merged.
-    fn listed(&self, kind: SubjectKind) -> Box<dyn Iterator<Item = Listed<'_>> + '_> {
-        let dictionary = &self.records.dictionary;
-        match kind {
-            SubjectKind::Partner => {
-                let sent = self.records.partners.chains().filter(|(_, chain)| !chain.is_deleted());
-                Box::new(sent.filter_map(|(id, _)| {
-                    let known = dictionary.partners.get(id.as_str())?;
-                    let is_itself = self.partner_trees.survivor(known) == known;
-                    is_itself.then(|| Listed { number: known.number(), id: id.as_str() })
-                }))
-            }
-            SubjectKind::Employee => {
-                let sent = self.records.employees.chains().filter(|(_, chain)| !chain.is_deleted());
-                Box::new(sent.filter_map(|(id, _)| {
-                    let known = dictionary.employees.get(id.as_str())?;
-                    let is_itself = self.employee_trees.survivor(known) == known;
-                    is_itself.then(|| Listed { number: known.number(), id: id.as_str() })
-                }))
-            }
-            SubjectKind::Unit => {
-                let sent = self.records.units.chains().filter(|(_, chain)| !chain.is_deleted());
-                Box::new(sent.filter_map(|(id, _)| {
-                    let known = dictionary.units.get(id.as_str())?;
-                    Some(Listed { number: known.number(), id: id.as_str() })
-                }))
-            }
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Records are a set of versions; nothing in here is derived from them but the dictionary.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 use std::ops::Bound;
 
 use minicbor::Encode;
@@ -117,7 +117,7 @@ impl<I: Ord + Clone, T: Encode<()>, D: Encode<()>> Shelf<I, T, D> {
         self.0.iter()
     }
 
-    pub fn following(&self, after: Option<&I>) -> impl Iterator<Item = (&I, &Chain<State<T, D>>)> {
+    pub fn following(&self, after: Option<&I>) -> btree_map::Range<'_, I, Chain<State<T, D>>> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         self.0.range((from, Bound::Unbounded))
     }

@@ -126,7 +126,7 @@ impl<'a> Board<'a> {
             Score::LowerBound { e9, .. } => Some(e9 as f64 / 1e9),
             Score::Value(_) => None,
         };
-        let name = self.book.name_on_board(self.asked.ranking.kind, entrant.id);
+        let name = self.book.name_of_one(self.asked.ranking.kind, entrant.id);
         pb::LeaderboardRow {
             place: *place as i64,
             rank: *rank as i64,
