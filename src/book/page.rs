@@ -711,12 +711,14 @@ impl Page {
         assert_eq!(parts, whole, "the parts and the uncredited rest add up");
     }
 
-    /// All that the page holds, to be compared.
+    /// All that the page holds, to be compared, but how deals stand: how many versions say that isn't restored.
     pub fn contents(&self) -> impl PartialEq + std::fmt::Debug + use<> {
         let sheets = self.sheets().map(|sheet| {
             let shared: BTreeMap<_, _> =
                 sheet.shared.iter().map(|(key, shared)| (*key, shared.shares.clone())).collect();
-            (sheet.rows().copied().collect::<Vec<_>>(), shared, sheet.foreign_row_count)
+            let terms = PackedTerms { since: Date::NEVER, expected_close: Date::NEVER, odds: None };
+            let rows = sheet.rows().map(|row| Row { terms, ..*row }).collect::<Vec<_>>();
+            (rows, shared, sheet.foreign_row_count)
         });
         let filled = |sum: &Measures| *sum != Measures::default();
         let months = self.by_slot.iter().map(|(&slot, sums)| (slot, sums.month));
