@@ -354,9 +354,8 @@ impl Book {
         let (fate, on) = match row.event {
             Event::DealOpened(outcome) => (Fate::Deal(outcome), row.other_on),
             Event::DealEnded(outcome) => (Fate::Deal(outcome), row.on),
-            Event::LeadCreated(outcome) | Event::ProspectEnded(outcome) => {
-                (Fate::Prospect(outcome), row.other_on)
-            }
+            Event::LeadCreated(outcome) => (Fate::Prospect(outcome), row.other_on),
+            Event::ProspectEnded(outcome) => (Fate::Prospect(outcome), row.on),
             // A decision doesn't say what became of the lead.
             Event::LeadConverted | Event::LeadDisqualified => {
                 let entries = self.entries_of_lead(LeadRef::new(row.of));
