@@ -27,7 +27,6 @@ use crate::kpi::figure::Figure;
 use crate::kpi::marketing_channel::Basis;
 use crate::kpi::measures::Measures;
 use crate::kpi::pipeline::Worth;
-use crate::kpi::standing::StandingParts;
 use crate::proto::channelkpi::v1 as pb;
 
 /// The most records that are listed behind a figure.
@@ -149,20 +148,16 @@ impl<'a> Cards<'a> {
         let premises = &self.asked.premises;
         let peer_filter = premises.filter.without_kind(kind);
         let full = self.asked.view >= View::Full;
-        let board = |window: &Window, parts: StandingParts, with_open: bool| {
-            let asked = BoardQuestion::new(kind, include_sub_partners, premises, window, self.rates)
-                .of_parts(parts)
-                .of_peers();
+        let board = |window: &Window, with_open: bool| {
+            let asked =
+                BoardQuestion::new(kind, include_sub_partners, premises, window, self.rates).of_peers();
             self.book.board(&if with_open { asked.with_open(premises) } else { asked })
         };
-        // Whether one is a peer hangs on what was in work; positions are told of the window itself.
-        let before_parts = StandingParts::WORK;
-        let now_parts = StandingParts { cohort: full && self.asks_for(Kpi::CloseRate), ..before_parts };
         let tenant = self.book.scope(&Subject::Tenant, &peer_filter, premises.roles);
         let tenant = tenant.expect("the tenant is known");
         let boards = Boards {
-            now: board(&self.now, now_parts, full && self.asks_for(Kpi::OpportunityPipeline)),
-            before: self.before.as_ref().filter(|_| scored).map(|before| board(before, before_parts, false)),
+            now: board(&self.now, full && self.asks_for(Kpi::OpportunityPipeline)),
+            before: self.before.as_ref().filter(|_| scored).map(|before| board(before, false)),
             tenant: self.book.standing(&tenant, &self.now, self.rates, false),
             peer_filter,
         };
