@@ -111,11 +111,11 @@ pub fn lead_entries(
         (None, Some(deal)) => shares_of(deal),
         (slot, _) => smallvec![Share { slot, role: Role::Sourced, bps: BasisPoints::WHOLE }],
     };
-    let entry = |event, on| Entry {
+    let entry = |event, on, other_on| Entry {
         event,
         of: number.number(),
         on,
-        other_on: ended_on,
+        other_on,
         value: Value::Unknown,
         is_prospect: true,
         terms: None,
@@ -129,14 +129,14 @@ pub fn lead_entries(
         labels: SmallVec::new(),
         shares: shares.clone(),
     };
-    let mut entries: Entries = smallvec![entry(Event::LeadCreated(outcome), created_on)];
+    let mut entries: Entries = smallvec![entry(Event::LeadCreated(outcome), created_on, ended_on)];
     match lead.outcome {
         LeadOutcome::Open => {}
-        LeadOutcome::Converted(at) => entries.push(entry(Event::LeadConverted, date(at))),
-        LeadOutcome::Disqualified(at) => entries.push(entry(Event::LeadDisqualified, date(at))),
+        LeadOutcome::Converted(at) => entries.push(entry(Event::LeadConverted, date(at), ended_on)),
+        LeadOutcome::Disqualified(at) => entries.push(entry(Event::LeadDisqualified, date(at), ended_on)),
     }
     if outcome != ProspectOutcome::Unresolved {
-        entries.push(entry(Event::ProspectEnded(outcome), ended_on));
+        entries.push(entry(Event::ProspectEnded(outcome), ended_on, created_on));
     }
     entries
 }

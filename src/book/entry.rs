@@ -19,7 +19,8 @@ pub struct Entry {
     pub of: u32,
     pub on: Date,
     /// Of a deal's opening the date of its end, of its end that of its opening; of a lead's events the
-    /// date of its prospect's outcome. [`Date::NEVER`] where that hasn't come.
+    /// date of its prospect's outcome, of that outcome the date of the lead. [`Date::NEVER`] where that hasn't
+    /// come.
     pub other_on: Date,
     /// What the deal is worth, converted as of `on`.
     pub value: Value,

@@ -299,7 +299,8 @@ impl Book {
     fn found_behind<'a>(&'a self, scope: &'a Scope, asked: Behind) -> impl Iterator<Item = Found<'a>> {
         let (from, last) = asked.days();
         let sheets = asked.figure.sheets().iter();
-        let entries = sheets.flat_map(move |&sheet| self.pages.entries(&self.pools, sheet, scope, from, last));
+        let entries =
+            sheets.flat_map(move |&sheet| self.pages.entries(&self.pools, sheet, scope, from, last));
         let counted = entries.filter(move |(row, _)| asked.counts(row));
         counted.map(move |(row, parts)| self.found(row, parts, asked))
     }
@@ -354,9 +355,8 @@ impl Book {
         let (fate, on) = match row.event {
             Event::DealOpened(outcome) => (Fate::Deal(outcome), row.other_on),
             Event::DealEnded(outcome) => (Fate::Deal(outcome), row.on),
-            Event::LeadCreated(outcome) | Event::ProspectEnded(outcome) => {
-                (Fate::Prospect(outcome), row.other_on)
-            }
+            Event::LeadCreated(outcome) => (Fate::Prospect(outcome), row.other_on),
+            Event::ProspectEnded(outcome) => (Fate::Prospect(outcome), row.on),
             // A decision doesn't say what became of the lead.
             Event::LeadConverted | Event::LeadDisqualified => {
                 let entries = self.entries_of_lead(LeadRef::new(row.of));

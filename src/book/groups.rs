@@ -6,9 +6,9 @@
 use std::collections::BTreeSet;
 
 use super::Book;
+use super::entry::Share;
 use super::marketing::MarketingQuestion;
 use super::packed::{LeadRef, PackedDeal, PartnerRef, TermRef};
-use super::entry::Share;
 use super::page::{Parts, Row};
 use super::scope::{Regions, Scope};
 use crate::domain::calendar::Date;
@@ -38,7 +38,13 @@ impl Book {
         let is_in_work = |row: &Row| dates.days() > 0 && row.on >= dates.from && row.other_on <= last;
         let is_open = |row: &Row| row.on > as_of && row.other_on <= as_of;
         // Of a window that hasn't begun, those that are open now may end before it does.
-        let deals = self.pages.entries(&self.pools, |page| &page.ended, scope, dates.from.min(as_of.next()), Date::NEVER);
+        let deals = self.pages.entries(
+            &self.pools,
+            |page| &page.ended,
+            scope,
+            dates.from.min(as_of.next()),
+            Date::NEVER,
+        );
         let deals = deals.filter(|(row, _)| is_in_work(row) || is_open(row));
         let leads = self.pages.entries(&self.pools, |page| &page.leads, scope, dates.from, last);
         let rows = deals.chain(leads);

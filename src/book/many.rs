@@ -11,13 +11,14 @@ pub struct Many<P> {
     /// By number; empty where the record is only referred to.
     chains: Vec<Chain<Span>>,
     arena: Arena<P>,
+    last_revised_at: Option<Instant>,
 }
 
 // === impl Many ===
 
 impl<P: Packed> Default for Many<P> {
     fn default() -> Self {
-        Self { chains: Vec::new(), arena: Arena::default() }
+        Self { chains: Vec::new(), arena: Arena::default(), last_revised_at: None }
     }
 }
 
@@ -42,7 +43,16 @@ impl<P: Packed> Many<P> {
             }
         };
         let order = |a: &Span, b: &Span| arena.cmp_content(*a, *b, dictionary);
-        chain.insert(Kept { key, arrival, content }, order)
+        let placed = chain.insert(Kept { key, arrival, content }, order);
+        if let [_, .., last] = chain.versions() {
+            self.last_revised_at = self.last_revised_at.max(Some(last.key.update_time));
+        }
+        placed
+    }
+
+    /// From when on every record is as it is now: none was revised later. None: none was ever revised.
+    pub fn last_revised_at(&self) -> Option<Instant> {
+        self.last_revised_at
     }
 
     /// The versions of a record. Empty where it is only referred to.

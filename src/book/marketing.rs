@@ -58,6 +58,17 @@ enum Spenders {
     For(Vec<PartnerRef>),
 }
 
+/// The current spends that name a partner, by it.
+pub(super) struct SpendsByPartner<'a>(HashMap<PartnerRef, Vec<&'a SpendRecord>>);
+
+// === impl SpendsByPartner ===
+
+impl SpendsByPartner<'_> {
+    pub fn partners(&self) -> impl Iterator<Item = PartnerRef> {
+        self.0.keys().copied()
+    }
+}
+
 type Entries<'a> = Box<dyn Iterator<Item = (&'a Row, Parts<'a>)> + 'a>;
 
 // === impl Rows ===
@@ -81,6 +92,34 @@ impl Book {
     /// What came by each channel within the days of a window that have come. Every channel that was sent
     /// and not deleted has a row, and every other one that something in the window names.
     pub fn marketing(&self, asked: &MarketingQuestion<'_>, window: &Window) -> Found<MarketingFold<'_>> {
+        self.marketing_of(asked, window, None)
+    }
+
+    /// The spends that name partners: found once for all partners that are asked about.
+    pub(super) fn spends_by_partner(&self) -> SpendsByPartner<'_> {
+        let mut spends: HashMap<PartnerRef, Vec<&SpendRecord>> = HashMap::new();
+        for spend in self.current_spends() {
+            let partner = spend.partner.as_ref();
+            let partner = partner.and_then(|id| self.records.dictionary.partners.get(id.as_str()));
+            if let Some(partner) = partner {
+                spends.entry(partner).or_default().push(spend);
+            }
+        }
+        SpendsByPartner(spends)
+    }
+
+    fn current_spends(&self) -> impl Iterator<Item = &SpendRecord> {
+        let current = self.records.spends.chains().filter_map(|(_, chain)| chain.current());
+        current.filter_map(|kept| kept.content.present())
+    }
+
+    /// The same of a partner, where its spends are found already.
+    pub(super) fn marketing_of(
+        &self,
+        asked: &MarketingQuestion<'_>,
+        window: &Window,
+        spends: Option<&SpendsByPartner<'_>>,
+    ) -> Found<MarketingFold<'_>> {
         let spenders = self.spenders(asked);
         let are_leads_counted = !asked.filter.asks_for_deals_only();
         let nothing = Performance::nothing(asked.basis, are_leads_counted, spenders.is_some());
@@ -95,7 +134,7 @@ impl Book {
                 Basis::Cohort => self.add_cohort(&mut rows, asked, dates, window.as_of, settings),
             }
             if let Some(spenders) = spenders {
-                self.add_spends(&mut rows, asked, &spenders, dates, settings);
+                self.add_spends(&mut rows, asked, &spenders, spends, dates, settings);
             }
         }
         self.named(rows, asked.scope)
@@ -209,6 +248,7 @@ impl Book {
         rows: &mut Rows,
         asked: &MarketingQuestion<'_>,
         spenders: &Spenders,
+        found: Option<&SpendsByPartner<'_>>,
         dates: DateRange,
         settings: &Settings,
     ) {
@@ -220,8 +260,14 @@ impl Book {
                 partner.is_some_and(|partner| partners.binary_search(&partner).is_ok())
             }
         };
-        let current = self.records.spends.chains().filter_map(|(_, chain)| chain.current());
-        for spend in current.filter_map(|kept| kept.content.present()).filter(is_for) {
+        let spends: Box<dyn Iterator<Item = &SpendRecord>> = match (spenders, found) {
+            (Spenders::For(partners), Some(found)) => {
+                let of_each = partners.iter().filter_map(|partner| found.0.get(partner));
+                Box::new(of_each.flatten().copied())
+            }
+            _ => Box::new(self.current_spends().filter(is_for)),
+        };
+        for spend in spends {
             let channel = dictionary.channels.get(spend.channel.as_str());
             if !passes(asked.scope, channel) {
                 continue;

@@ -18,6 +18,7 @@ mod circles;
 mod contribute;
 mod entry;
 mod evidence;
+mod fates;
 mod groups;
 #[cfg(test)]
 mod histories;
@@ -32,6 +33,7 @@ mod mended;
 #[cfg(test)]
 mod mistakes;
 mod names;
+mod net;
 #[cfg(test)]
 mod oracle;
 mod packed;
@@ -41,6 +43,7 @@ mod pipeline;
 mod pools;
 mod quality;
 mod records;
+mod roster;
 mod scope;
 #[cfg(test)]
 mod small_tenant;
@@ -62,6 +65,7 @@ use self::packed::{DealRef, LeadRef, PackedDeal, UnitRef};
 use self::pages::Pages;
 use self::pools::Pools;
 use self::records::Records;
+use self::roster::Rosters;
 use self::trees::{Sent, Trees};
 use crate::domain::calendar::Instant;
 use crate::domain::exchange::{Rate, RateKey};
@@ -75,7 +79,7 @@ pub use self::evidence::{
     Behind, Contribution, ContributorKind, EvidencePage, Fate, FigureKind, FirstEvidence, Place,
 };
 pub use self::kept::{BoardPin, KeptBoard};
-pub use self::leaderboard::{Leaderboard, LeaderboardQuestion};
+pub use self::leaderboard::{Leaderboard, LeaderboardQuestion, Ranked};
 pub use self::marketing::MarketingQuestion;
 pub use self::pages::Fold;
 pub use self::pipeline::Found;
@@ -114,6 +118,7 @@ pub struct Book {
     unit_trees: Trees<kind::Unit>,
     /// The unit of each employee.
     unit_of: Vec<Option<UnitRef>>,
+    rosters: Rosters,
     kept: KeptBoards,
 }
 
@@ -495,6 +500,7 @@ impl Book {
                 dictionary.employees.get(id.as_str()).expect("an employee is numbered as it comes");
             self.unit_of[employee.index()] = unit.and_then(|unit| dictionary.units.get(unit.as_str()));
         }
+        self.rosters = Rosters::tell(&self.records, &self.partner_trees, &self.employee_trees);
     }
 }
 

@@ -8,10 +8,13 @@
 //!    with many rows also by day: no question about a slot reads more than [`DAYS_FROM_ROWS`] rows of a page.
 
 use std::collections::{BTreeMap, HashMap, btree_map};
+use std::sync::OnceLock;
 
 use smallvec::SmallVec;
 
 use super::entry::{Entry, Event, Outcome, Share, Slot, Value, measures, part};
+use super::fates::Fates;
+use super::net::Net;
 use super::pools::{DeskRef, OddsRef, Pooled, Pools, TraitsRef};
 use super::scope::Scope;
 use crate::domain::amount::{Amount, BasisPoints, Currency};
@@ -92,6 +95,9 @@ pub struct Page {
     by_slot: BTreeMap<Slot, SlotSums>,
     by_desk: BTreeMap<DeskRef, Measures>,
     by_day: BTreeMap<Date, Measures>,
+    /// Told when it is first asked for, and kept from then on.
+    net: OnceLock<Net>,
+    fates: OnceLock<Fates>,
 }
 
 /// What a slot sourced in a month.
@@ -228,11 +234,18 @@ impl Row {
 
 /// The counts of measures, without their amounts: what a shared entry adds once too often where several
 /// of its shares are summed.
-fn counts(mut measures: Measures) -> Measures {
+pub(super) fn counts(mut measures: Measures) -> Measures {
     for tally in [&mut measures.opened, &mut measures.won, &mut measures.lost, &mut measures.expired] {
         tally.amount_e4 = 0;
     }
     measures
+}
+
+/// What takes measures out where it is added.
+pub(super) fn negated(measures: Measures) -> Measures {
+    let mut negated = Measures::default();
+    negated -= measures;
+    negated
 }
 
 // === impl SlotSums ===
@@ -333,6 +346,7 @@ impl Page {
             self.by_slot.entry(slot).or_default().add(entry.on, measures);
         }
         let whole = entry.measures(entry.value.amount());
+        self.note_beside(pooled.desk, entry, whole, false);
         *self.by_desk.entry(pooled.desk).or_default() += whole;
         *self.by_day.entry(entry.on).or_default() += whole;
     }
@@ -354,8 +368,46 @@ impl Page {
             }
         }
         let whole = entry.measures(entry.value.amount());
+        self.note_beside(pooled.desk, entry, whole, true);
         subtract(&mut self.by_desk, pooled.desk, whole);
         subtract(&mut self.by_day, entry.on, whole);
+    }
+
+    /// Keeps net and fates, where they were told, beside the sums.
+    fn note_beside(&mut self, desk: DeskRef, entry: &Entry, whole: Measures, is_taken_out: bool) {
+        if let Some(net) = self.net.get_mut() {
+            let signed = |measures: Measures| if is_taken_out { negated(measures) } else { measures };
+            sourced(entry).for_each(|(slot, measures)| net.add_slot(slot, &signed(measures)));
+            net.add_desk(desk, &signed(whole));
+        }
+        if let Some(fates) = self.fates.get_mut() {
+            fates.note(desk, entry, if is_taken_out { -1 } else { 1 });
+        }
+    }
+
+    /// What became of the prospects that came in this month.
+    pub(super) fn fates(&self) -> &Fates {
+        self.fates.get_or_init(|| Fates::of(self))
+    }
+
+    /// By how much the open deals of each grew in this month.
+    pub(super) fn net(&self) -> &Net {
+        self.net.get_or_init(|| Net::of(self))
+    }
+
+    /// The month's sums of what each slot sourced, each entry counting once for each of its slots.
+    pub fn each_slot(&self) -> impl Iterator<Item = (Slot, &Measures)> {
+        self.by_slot.iter().map(|(&slot, sums)| (slot, &sums.month))
+    }
+
+    /// The month's sums of each entry, once and whole, by its desk.
+    pub fn each_desk(&self) -> impl Iterator<Item = (DeskRef, &Measures)> {
+        self.by_desk.iter().map(|(&desk, measures)| (desk, measures))
+    }
+
+    /// The entries of several shares, by the first row of each.
+    pub fn each_shared(&self) -> impl Iterator<Item = (&Row, &[Share])> {
+        self.sheets().into_iter().flat_map(Sheet::each_shared)
     }
 
     pub fn is_empty(&self) -> bool {
@@ -434,7 +486,7 @@ impl Sheet {
     ) -> impl Iterator<Item = (&'a Row, Parts<'a>)> {
         // Uncredited rests that no rows are kept for may be of any deal.
         let by_slot = scope.slots.as_ref().filter(|_| !scope.asks_for_unkept_rest());
-        let all = by_slot.is_none().then(|| self.rows.iter());
+        let all = by_slot.is_none().then(|| self.rows.within(from, last));
         let of_slots =
             by_slot.into_iter().flatten().flat_map(move |&slot| self.rows.of_slot(slot, from, last));
         let rows = all.into_iter().flatten().chain(of_slots);
@@ -459,6 +511,11 @@ impl Sheet {
             }
         };
         is_first && scope.keeps(row, shares, pools)
+    }
+
+    /// The entries of several shares, by the first row of each.
+    pub fn each_shared(&self) -> impl Iterator<Item = (&Row, &[Share])> {
+        self.shared.values().map(|shared| (&shared.first, shared.shares.as_slice()))
     }
 
     /// All rows.
@@ -634,6 +691,22 @@ impl Rows {
         self.chunks.iter().flatten()
     }
 
+    /// The rows from `from` to `last`, and some others: of a chunk that is one slot's alone, whose rows are in
+    /// the order of their dates, only what lies between.
+    fn within(&self, from: Date, last: Date) -> impl Iterator<Item = &Row> {
+        self.chunks.iter().flat_map(move |chunk| {
+            let slots = chunk.first().zip(chunk.last()).map(|(first, last)| (first.slot, last.slot));
+            match slots.filter(|(first, last)| first == last) {
+                Some(_) => {
+                    let start = chunk.partition_point(|row| row.on < from);
+                    let end = start + chunk[start..].partition_point(|row| row.on <= last);
+                    &chunk[start..end]
+                }
+                None => &chunk[..],
+            }
+        })
+    }
+
     /// The rows of a slot from `from` to `last`.
     fn of_slot(&self, slot: Slot, from: Date, last: Date) -> impl Iterator<Item = &Row> {
         let least = (slot, from, 0, 0, Event::LEAST);
@@ -692,6 +765,12 @@ impl Page {
         }
         assert_eq!(filled(&self.by_desk), filled(&fresh.by_desk), "by_desk");
         assert_eq!(filled(&self.by_day), filled(&fresh.by_day), "by_day");
+        if let Some(net) = self.net.get() {
+            assert!(net.equals(&Net::of(self)), "the net is that of the sums");
+        }
+        if let Some(fates) = self.fates.get() {
+            assert!(fates.equals(&Fates::of(self)), "the fates are those of the rows");
+        }
 
         for sheet in self.sheets() {
             let shared_row_count = sheet.rows().filter(|row| row.is_shared()).count();

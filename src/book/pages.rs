@@ -1,6 +1,7 @@
 //! All pages of a book: putting entries in, taking them out, and folding a window.
 
 use std::collections::BTreeMap;
+use std::ops::RangeBounds;
 
 use super::entry::{Entry, Event, Value};
 use super::page::{Page, Parts, Row, Sheet};
@@ -96,6 +97,11 @@ impl Pages {
             }
         }
         fold
+    }
+
+    /// The pages of some months, in their order.
+    pub fn range(&self, months: impl RangeBounds<Month>) -> impl Iterator<Item = (Month, &Page)> {
+        self.0.range(months).map(|(&month, page)| (month, page))
     }
 
     /// How many deals of a scope are open at the end of the day before `from`.

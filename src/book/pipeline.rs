@@ -9,9 +9,9 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Book;
+use super::ask::known;
 use super::chain::Kept;
 use super::contribute::{expiry_of, value_on};
-use super::ask::known;
 use super::entry::{Event, Odds, Outcome, Value};
 use super::packed::{DealRef, PackedDeal, Span, TermRef};
 use super::page::{Parts, Row};

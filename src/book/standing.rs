@@ -3,6 +3,7 @@
 use super::Book;
 use super::contribute::life_of;
 use super::entry::{Event, Outcome, ProspectOutcome};
+use super::fates::fate_of;
 use super::packed::DealRef;
 use super::page::Row;
 use super::pages::older;
@@ -125,25 +126,23 @@ impl Book {
     }
 }
 
+/// Of a row that is the coming of a prospect: what became of it by `as_of`.
+pub(super) fn came(row: &Row, as_of: Date) -> Option<ProspectOutcome> {
+    let outcome = fate_of(row.event, row.is_prospect())?;
+    Some(if row.other_on <= as_of { outcome } else { ProspectOutcome::Unresolved })
+}
+
 // === impl Cohort ===
 
 impl Cohort {
     /// Adds a row that is the coming of a prospect.
     pub(super) fn add(&mut self, row: &Row, as_of: Date) {
-        let outcome = match row.event {
-            Event::DealOpened(outcome) if row.is_prospect() => match outcome {
-                Outcome::Open => ProspectOutcome::Unresolved,
-                Outcome::Won => ProspectOutcome::Purchased,
-                Outcome::Lost | Outcome::LostToCompetitor | Outcome::Expired => ProspectOutcome::Lost,
-            },
-            Event::LeadCreated(outcome) => outcome,
-            _ => return,
-        };
+        let Some(outcome) = came(row, as_of) else { return };
         self.prospect_count += 1;
         match outcome {
-            ProspectOutcome::Purchased if row.other_on <= as_of => self.purchased_count += 1,
-            ProspectOutcome::Lost if row.other_on <= as_of => self.lost_count += 1,
-            _ => {}
+            ProspectOutcome::Purchased => self.purchased_count += 1,
+            ProspectOutcome::Lost => self.lost_count += 1,
+            ProspectOutcome::Unresolved => {}
         }
     }
 }
