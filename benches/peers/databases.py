@@ -46,11 +46,11 @@ WON, LOST, EXPIRED = 1, 2, 3
 # === the rows, as DuckDB reads and shapes them ===
 
 SHAPE = """
-CREATE TABLE partner AS SELECT * FROM read_csv('{rows}/partner.csv', columns =
+CREATE TABLE partner AS SELECT * FROM read_csv('{rows}/partner.csv', {csv}, columns =
     {{'partner': 'INTEGER', 'id': 'VARCHAR', 'region': 'TINYINT'}});
-CREATE TABLE share AS SELECT * FROM read_csv('{rows}/credit.csv', columns =
+CREATE TABLE share AS SELECT * FROM read_csv('{rows}/credit.csv', {csv}, columns =
     {{'deal': 'INTEGER', 'partner': 'INTEGER', 'share_bps': 'SMALLINT'}});
-CREATE TABLE told AS SELECT * FROM read_csv('{rows}/deal.csv', columns =
+CREATE TABLE told AS SELECT * FROM read_csv('{rows}/deal.csv', {csv}, columns =
     {{'deal': 'INTEGER', 'opened_on': 'INTEGER', 'closed_on': 'INTEGER', 'expires_on': 'INTEGER',
       'is_won': 'TINYINT', 'amount_e4': 'BIGINT', 'probability_bps': 'SMALLINT', 'region': 'TINYINT',
       'product': 'TINYINT', 'channel': 'TINYINT', 'lead_created_on': 'INTEGER'}});
@@ -81,9 +81,13 @@ SELECT partner, coalesce(lead_created_on, opened_on) AS came_on, outcome = 1 AS 
     CASE WHEN outcome > 0 THEN ended_on ELSE {far} END AS decided_on
 FROM deal JOIN share USING (deal) WHERE lead_created_on IS NULL OR share_bps >= 5000
 ORDER BY partner, came_on;
+
+CREATE TABLE credit_by_partner AS SELECT * FROM credit ORDER BY partner, ended_on;
+DROP TABLE told;
+DROP TABLE share;
 """
 
-CREDIT_BY_PARTNER = "CREATE TABLE credit_by_partner AS SELECT * FROM credit ORDER BY partner, ended_on"
+CSV = "auto_detect = false, header = true, delim = ','"
 
 TABLES = {
     "partner": "partner INTEGER PRIMARY KEY, id TEXT NOT NULL",
@@ -123,7 +127,7 @@ OF_DEALS = """
     coalesce(sum(cycle_days) FILTER (WHERE {won}), 0) AS cycle_days,
     count(*) FILTER (WHERE {open}) AS open_count,
     coalesce(sum(part_e4) FILTER (WHERE {open}), 0) AS open_e4,
-    coalesce(sum(part_e4 / 100 * (probability_bps / 100)) FILTER (WHERE {open}), 0) AS weighted_e4,
+    coalesce(sum(part_e4 {div} 100 * (probability_bps {div} 100)) FILTER (WHERE {open}), 0) AS weighted_e4,
     count(*) FILTER (WHERE {open} AND probability_bps IS NULL) AS unweighted_count
 """
 OF_PROSPECTS = """
@@ -199,7 +203,7 @@ PIPELINE = """
 SELECT count(*), coalesce(sum(amount_e4), 0), count(*) - count(amount_e4) {weights}
 FROM deal WHERE ended_on > {on} AND opened_on <= {on}
 """
-WEIGHTS = """, coalesce(sum(amount_e4 / 100 * (probability_bps / 100)), 0),
+WEIGHTS = """, coalesce(sum(amount_e4 {div} 100 * (probability_bps {div} 100)), 0),
     count(*) - count(probability_bps)"""
 
 IN_REGION = "AND region = {region}"
@@ -226,7 +230,8 @@ QUESTIONS = {
 class Dialect:
     """How a database says a few things. `case` has the numbers of a question."""
 
-    greatest, least, bytes, by_partner, bought = "greatest", "least", "", "credit", "purchased = 1"
+    greatest, least, bytes, div = "greatest", "least", "", "/"
+    by_partner, bought = "credit", "purchased = 1"
     median = "percentile_disc(0.5) WITHIN GROUP (ORDER BY cycle_days)"
     other = {}
 
@@ -239,7 +244,7 @@ class Dialect:
             "ended": "ended_on >= {from} AND ended_on < {to}",
             "won": "outcome = 1 AND ended_on >= {from} AND ended_on < {to}",
             "open": "opened_on <= {as_of} AND ended_on > {as_of}",
-            "by_partner": "credit", "greatest": self.greatest, "least": self.least, "bytes": self.bytes,
+            "by_partner": "credit", "greatest": self.greatest, "least": self.least, "bytes": self.bytes, "div": self.div,
             "median": self.median, "bought": self.bought, **parts,
         }
         numbers = {**case, "as_of": as_of}
@@ -250,7 +255,7 @@ class Dialect:
 
 
 class Duck(Dialect):
-    by_partner, bought = "credit_by_partner", "purchased"
+    div, by_partner, bought = "//", "credit_by_partner", "purchased"
     median = "quantile_disc(cycle_days, 0.5)"
 
     def __init__(self, database, threads):
@@ -441,8 +446,7 @@ def main():
     assert not missing, f"asked on one side alone: {missing}"
 
     duck = duckdb.connect()
-    duck.execute(SHAPE.format(rows=options.rows, far=FAR, first_day=told["first_day"]))
-    duck.execute(CREDIT_BY_PARTNER)
+    duck.execute(SHAPE.format(csv=CSV, rows=options.rows, far=FAR, first_day=told["first_day"]))
     with contextlib.ExitStack() as stack:
         cores = os.cpu_count() or 1
         builders = [lambda threads=threads: Duck(duck, threads) for threads in sorted({cores, 1}, reverse=True)]
@@ -467,4 +471,5 @@ def main():
             table(told, names, timed)
 
 
-main()
+if __name__ == "__main__":
+    main()
