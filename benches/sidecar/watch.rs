@@ -83,7 +83,8 @@ pub async fn measure() {
     for &(watcher_count, board_count) in crowds {
         let mut sample = Sample::begin(&stack).await;
         let before = resident_bytes();
-        let mut watchers = Watchers::start(&format!("http://{address}"), watcher_count, board_count);
+        let url = format!("http://{address}");
+        let mut watchers = block_in_place(|| Watchers::start(&url, watcher_count, board_count));
         let watcher_bytes = resident_bytes().saturating_sub(before) / watcher_count as u64;
         let mut deltas = Vec::new();
         let mut took_seconds = [Vec::new(), Vec::new()];
@@ -107,7 +108,8 @@ pub async fn measure() {
 
         let before = resident_bytes();
         let (bare_address, told) = Bare::serve(Bytes::from_static(b"a snapshot")).await;
-        let mut watchers = Watchers::start(&format!("http://{bare_address}"), watcher_count, 1);
+        let url = format!("http://{bare_address}");
+        let mut watchers = block_in_place(|| Watchers::start(&url, watcher_count, 1));
         let bare_watcher_bytes = resident_bytes().saturating_sub(before) / watcher_count as u64;
         let mut bare_took_seconds = Vec::new();
         for (round, delta) in deltas.iter().take(rounds).enumerate() {
