@@ -10,7 +10,7 @@ pub struct Line {
 
 const WIDTH: f64 = 860.0;
 const HEIGHT: f64 = 500.0;
-const LEFT: f64 = 74.0;
+const LEFT: f64 = 96.0;
 const RIGHT: f64 = 250.0;
 const TOP: f64 = 46.0;
 const BOTTOM: f64 = 58.0;
