@@ -48,6 +48,8 @@ pub struct Row {
     marks: Marks,
 }
 
+const _: () = assert!(size_of::<Row>() == 56);
+
 /// A [`Value`] without the room for a tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct PackedValue {
