@@ -7,6 +7,8 @@
 //! 3. `by_slot`, `by_desk` and `by_day` are the sums of the rows. `by_slot` holds
 //!    what was sourced.
 
+mod gathered;
+
 use std::collections::{BTreeMap, HashMap};
 
 use smallvec::SmallVec;
@@ -20,6 +22,8 @@ use crate::domain::calendar::{Date, DateRange};
 use crate::domain::premises::RatesOn;
 use crate::domain::record::Role;
 use crate::kpi::measures::Measures;
+
+pub use self::gathered::{Gathered, Renumbered};
 
 /// Under test few, so that small histories split chunks.
 const CHUNK_ROWS: usize = if cfg!(test) { 4 } else { 256 };
@@ -129,21 +133,6 @@ impl Page {
     }
 
     pub fn insert(&mut self, desk: DeskRef, labels: LabelSetRef, entry: &Entry) {
-        self.put(desk, labels, entry, Rows::insert);
-    }
-
-    /// As [`Self::insert`], for many into what was empty: nothing may be asked before [`Self::order`].
-    pub fn gather(&mut self, desk: DeskRef, labels: LabelSetRef, entry: &Entry) {
-        self.put(desk, labels, entry, Rows::gather);
-    }
-
-    pub fn order(&mut self) {
-        for sheet in [&mut self.opened, &mut self.ended, &mut self.leads] {
-            sheet.rows.order();
-        }
-    }
-
-    fn put(&mut self, desk: DeskRef, labels: LabelSetRef, entry: &Entry, put: fn(&mut Rows, Row)) {
         let sheet = self.sheet_mut(entry.event);
         for row in rows_of(desk, labels, entry) {
             if row.shared && row.part == 0 {
@@ -151,7 +140,7 @@ impl Page {
                 sheet.shared.insert((row.of, row.event), shared);
             }
             sheet.foreign_row_count += usize::from(row.value.foreign_currency().is_some());
-            put(&mut sheet.rows, row);
+            sheet.rows.insert(row);
         }
         for (slot, measures) in sourced(entry) {
             *self.by_slot.entry(slot).or_default() += measures;
@@ -384,21 +373,6 @@ impl Rows {
             chunk.reserve_exact(chunk.len().min(CHUNK_ROWS - chunk.len()));
         }
         chunk.insert(place, row);
-    }
-
-    /// Puts a row in out of order: [`Self::order`] follows.
-    fn gather(&mut self, row: Row) {
-        match self.chunks.first_mut() {
-            Some(all) => all.push(row),
-            None => self.chunks.push(vec![row]),
-        }
-    }
-
-    /// Orders what was gathered, with room in each chunk for more.
-    fn order(&mut self) {
-        let mut all = self.chunks.pop().unwrap_or_default();
-        all.sort_unstable_by_key(Row::key);
-        self.chunks = all.chunks(CHUNK_ROWS * 3 / 4).map(<[Row]>::to_vec).collect();
     }
 
     fn remove(&mut self, row: &Row) {
