@@ -154,6 +154,10 @@ pub fn read(snapshot: StoredSnapshot) -> Result<(Restoring, Vec<Checkpoint>), Re
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::ids::{DealId, SourceId, TenantId};
+    use crate::domain::record::{Record, RecordKey, State};
+    use crate::journal::Revision;
+    use crate::journal::snapshot::{SnapshotReader, SnapshotWriter};
 
     #[test]
     fn snapshots_from_before_feeds_are_read() {
@@ -169,10 +173,6 @@ mod tests {
     /// However many batches there were: no entry outgrows what the journal takes.
     #[test]
     fn a_long_history_of_batches_and_sources_comes_in_parts() {
-        use crate::domain::ids::{SourceId, TenantId};
-        use crate::journal::Revision;
-        use crate::journal::snapshot::{SnapshotReader, SnapshotWriter};
-
         // Each batch counts as received after the one before.
         let received = |revision: u64| (revision, Instant::from_nanos(revision.cast_signed()));
         let batches: Vec<_> = (1..=2 * PART_BATCHES as u64 + 1).map(received).collect();
@@ -181,28 +181,69 @@ mod tests {
             place: vec![7; 1_024],
         };
         let checkpoints: Vec<_> = (0..3 * PART_CHECKPOINTS + 1).map(checkpoint).collect();
-        let header = Header { batches: batches.clone(), checkpoints: checkpoints.clone(), parts_left: 0 };
-
-        let (mut bytes, tenant) = (Vec::new(), TenantId::try_new("long").expect("it is an id"));
-        let out: &mut dyn io::Write = &mut bytes;
-        let began_at = Revision(batches.len() as u64);
-        let mut sink = SnapshotWriter::begin(out, &tenant, began_at).expect("memory takes it");
-        let empty = Book::default();
-        fill(&Arc::default(), &header, Taking::begin(&empty), &mut sink).expect("no entry is too long");
-        sink.finish().expect("memory takes it");
-        let input: Box<dyn io::Read + Send> = Box::new(io::Cursor::new(bytes));
-        let stored = SnapshotReader::open(input).expect("it is whole");
-        let (restoring, found) = read(stored).expect("it is readable");
-        let book = restoring.finish().expect("it is readable");
+        let restoring = Restoring::begin(batches.len() as u64, &batches);
+        let book = restoring.finish().expect("there is nothing in it");
+        let (book, found) = read_bytes(written(book, checkpoints.clone())).expect("it is readable");
         assert_eq!(found, checkpoints);
         assert_eq!(book.records().batches(), batches);
     }
 
-    /// As an earlier release wrote it: 14 versions in 5 batches, of every way in which a deal is told.
+    /// As an earlier release wrote it: settings, a record or two of most kinds, and three deals, of which one was
+    /// told twice, one is finely timed and one deleted.
     const FORMAT_1: &[u8] = include_bytes!("../../tests/fixtures/snapshots/format_1.ckpi");
 
-    fn read_bytes(bytes: &[u8]) -> Result<(Restoring, Vec<Checkpoint>), RestoreError> {
-        let input: Box<dyn io::Read + Send> = Box::new(io::Cursor::new(bytes.to_vec()));
-        read(crate::journal::snapshot::SnapshotReader::open(input)?)
+    fn read_bytes(bytes: Vec<u8>) -> Result<(Book, Vec<Checkpoint>), RestoreError> {
+        let input: Box<dyn io::Read + Send> = Box::new(io::Cursor::new(bytes));
+        let (restoring, checkpoints) = read(SnapshotReader::open(input)?)?;
+        Ok((restoring.finish()?, checkpoints))
+    }
+
+    fn written(book: Book, checkpoints: Vec<Checkpoint>) -> Vec<u8> {
+        let (mut bytes, tenant) = (Vec::new(), TenantId::try_new("default").expect("it is an id"));
+        let out: &mut dyn io::Write = &mut bytes;
+        let header = Header { batches: book.records().batches().to_vec(), checkpoints, parts_left: 0 };
+        let (began_at, taking) = (Revision(book.revision()), Taking::begin(&book));
+        let mut sink = SnapshotWriter::begin(out, &tenant, began_at).expect("memory takes it");
+        fill(&Arc::new(RwLock::new(book)), &header, taking, &mut sink).expect("no entry is too long");
+        sink.finish().expect("memory takes it");
+        bytes
+    }
+
+    fn all(book: &Book) -> Vec<StoredVersion> {
+        let (mut all, mut next) = (Vec::new(), Some(Cursor::START));
+        while let Some(cursor) = next {
+            let (versions, after) = book.records().export(cursor, 100);
+            all.extend(versions);
+            next = after;
+        }
+        all.sort_by_key(|stored| (stored.version.record.key(), stored.version.key));
+        all
+    }
+
+    #[test]
+    fn snapshots_of_format_1_are_read() {
+        let (book, checkpoints) = read_bytes(FORMAT_1.to_vec()).expect("it is readable");
+        assert_eq!((book.revision(), book.records().deal_count()), (5, 3));
+        let deal = |name: &str| {
+            let id = DealId::try_new(name).expect("it is an id");
+            let versions = book.records().versions(&RecordKey::Deal(id));
+            let told = |stored: StoredVersion| match stored.version.record {
+                Record::Deal(_, State::Present(deal)) => {
+                    let amount = deal.amount.expect("each has one");
+                    (stored.version.key.sequence, amount.amount.e4(), deal.credits.iter().count())
+                }
+                _ => (0, 0, 0),
+            };
+            versions.into_iter().map(told).collect::<Vec<_>>()
+        };
+        assert_eq!(deal("d1"), [(0, 1_000_0000, 1), (0, 1_200_5000, 2)]);
+        assert_eq!(deal("d2"), [(3, 99_1234, 0)]);
+        assert_eq!(deal("d3"), [(0, 0, 0)]);
+        assert_eq!(all(&book).len(), book.records().version_count());
+
+        let expected = all(&book);
+        let (again, found) = read_bytes(written(book, checkpoints.clone())).expect("it is readable");
+        assert_eq!(all(&again), expected, "as the format of now has it");
+        assert_eq!(found, checkpoints);
     }
 }

@@ -88,29 +88,35 @@ proptest! {
         let copy = restoring(book.revision(), book.records().batches(), &slices).finish().expect("it is whole");
         prop_assert_eq!(taken(&copy), slices);
     }
+}
 
-    /// Every byte, not a sample; what it is changed to is random. Checksums notice it all before it comes here: what
-    /// is left to see is that nothing is believed.
-    #[test]
-    fn damaged_slices_are_refused_or_say_something_else(history in history(), flip in 1..=255u8) {
-        let book = book_of(history);
-        let slices = taken(&book);
-        for damaged in 0..slices.len() {
-            for at in 0..slices[damaged].len() {
+/// Every byte, not a sample. Checksums notice it all before it comes here: what is left to see is that nothing is
+/// believed.
+#[test]
+fn damaged_slices_are_refused_or_say_something_else() {
+    let book = golden_book();
+    let slices = taken(&book);
+    let mut refused_count = 0;
+    for damaged in 0..slices.len() {
+        for at in 0..slices[damaged].len() {
+            let changed = [1, 0x80, 0xff].map(|flip| {
                 let mut changed = slices[damaged].clone();
                 changed[at] ^= flip;
-                let cut = slices[damaged][..at].to_vec();
-                for slice in [changed, cut] {
-                    let mut restoring = Restoring::begin(book.revision(), book.records().batches());
-                    let others = slices[..damaged].iter().chain([&slice]).chain(&slices[damaged + 1..]);
-                    let whole = others.map(|slice| restoring.take(slice)).all(|taken| taken.is_ok());
-                    if let (true, Ok(other)) = (whole, restoring.finish()) {
-                        exported(&other, 100);
-                    }
+                changed
+            });
+            let cut = slices[damaged][..at].to_vec();
+            for slice in changed.iter().chain([&cut]) {
+                let mut restoring = Restoring::begin(book.revision(), book.records().batches());
+                let mut all = slices[..damaged].iter().chain([slice]).chain(&slices[damaged + 1..]);
+                let is_taken = all.all(|slice| restoring.take(slice).is_ok());
+                match restoring.finish() {
+                    Ok(other) if is_taken => drop(exported(&other, 100)),
+                    _ => refused_count += 1,
                 }
             }
         }
     }
+    assert!(refused_count > 0);
 }
 
 /// A book with a version of every form.
@@ -187,21 +193,36 @@ fn golden_book() -> Book {
     ])
 }
 
-/// Slices of format 1, as they are stored.
-const GOLDEN: &[&str] = &[];
+/// The slices of `golden_book` in format 1: stored ones are read as long as there are releases.
+const GOLDEN: &[&str] = &[
+    "6e0003000505056f66666572626f6f74736e6f727468",
+    "6e000300050504736f757468726976616c73697a65",
+    "6e0001056c6172676500",
+    "6e0102017001013132",
+    "6e020102653100",
+    "6e030102753100",
+    "6e040102633100",
+    "6e0502016c01013132",
+    "6e0603056465616c2d010101313233",
+    "63555344455552",
+    "6c0002020a0101020200100e000001302a00003de09a976580de3400000003",
+    "640002041203010002040100100e000000201c000000302a00000201070060329e65d9bf0260329e6580f29904f2a9070000\
+     000100000219660060329e65bee07d8180d7f4ae98fed517feff9790ece2fe0382c03c01030800d8360801b8170101aa1401\
+     050601feffefbffe80dd310400057072696365",
+    "640201020a02040000100e000001201c0000a4800460329e65050100",
+    "6f820182820000820b81a60163555344026a417369612f4468616b610301040106a007a0",
+];
 
 #[test]
 fn slices_are_read_and_written_as_ever() {
-    let book = golden_book();
-    let hex = |slice: &Vec<u8>| slice.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let written: Vec<String> = taken(&book).iter().map(hex).collect();
-    assert_eq!(written, GOLDEN);
     let byte = |hex: &str, at: usize| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).expect("it is hex");
-    let slices: Vec<Vec<u8>> =
-        GOLDEN.iter().map(|hex| (0..hex.len() / 2).map(|at| byte(hex, at)).collect()).collect();
+    let bytes = |hex: &&str| (0..hex.len() / 2).map(|at| byte(hex, at)).collect();
+    let slices: Vec<Vec<u8>> = GOLDEN.iter().map(bytes).collect();
+    let book = golden_book();
     let restored =
         restoring(book.revision(), book.records().batches(), &slices).finish().expect("it is whole");
     assert_same(&restored, &book).expect("it says what was written");
+    assert_eq!(taken(&restored), slices);
 }
 
 /// A batch, a record or a version too many.
