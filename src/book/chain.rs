@@ -23,7 +23,7 @@ pub struct Arrival(u32);
 pub struct Arrivals(Vec<(u64, Instant)>);
 
 /// A version of a record, its content kept as `C`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Kept<C> {
     pub key: VersionKey,
     pub arrival: Arrival,
@@ -50,6 +50,15 @@ pub enum Placed {
 impl Arrival {
     /// Of versions that are tried on a copy of a chain.
     pub const TRIAL: Self = Self(u32::MAX);
+
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+
+    /// The inverse of [`Arrival::number`].
+    pub const fn from_number(number: u32) -> Self {
+        Self(number)
+    }
 }
 
 // === impl Arrivals ===
@@ -67,6 +76,12 @@ impl Arrivals {
     /// All batches, in the order of their revisions.
     pub fn all(&self) -> &[(u64, Instant)] {
         &self.0
+    }
+
+    /// The batch of a revision, if it brought versions.
+    pub fn of_revision(&self, revision: u64) -> Option<Arrival> {
+        let at = self.0.binary_search_by_key(&revision, |&(revision, _)| revision).ok()?;
+        Some(Arrival(at as u32))
     }
 
     pub fn get(&self, arrival: Arrival) -> (u64, Instant) {

@@ -12,7 +12,7 @@ use super::small_tenant::{
     PARTNERS, WINDOWS, history, history_and_another_of_the_same_set, key, question, subjects, version,
     windows,
 };
-use super::{Batch, Book, Fold, Retell, Scope, StoredVersion};
+use super::{Batch, Book, Fold, Restoring, Retell, Scope, StoredVersion};
 use crate::domain::amount::{Amount, Money};
 use crate::domain::calendar::{Date, DateRange, Instant, date};
 use crate::domain::exchange::{Rate, RateKey};
@@ -196,12 +196,11 @@ pub fn exported(book: &Book, slice: usize) -> Vec<StoredVersion> {
     all
 }
 
-fn restored(revision: u64, batches: &[(u64, Instant)], versions: Vec<StoredVersion>) -> Book {
-    let book = Book::restore(
-        revision,
-        batches,
-        versions.into_iter().map(|stored| (stored.revision, stored.version)),
-    );
+/// A book of versions with their batches, as snapshots of format 1 have them.
+pub fn restored(revision: u64, batches: &[(u64, Instant)], versions: Vec<StoredVersion>) -> Book {
+    let mut restoring = Restoring::begin(revision, batches);
+    versions.into_iter().for_each(|stored| restoring.take_version(stored.revision, stored.version));
+    let book = restoring.finish().expect("each name comes once");
     book.pages.verify();
     book
 }

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-use super::histories::{book_of, days, exported, id, noon, plain_deal, plain_settings, seen};
+use super::histories::{book_of, days, exported, id, noon, plain_deal, plain_settings, restored, seen};
 use super::quality::QualityQuestion;
 use super::small_tenant::{history, key, question, subjects};
 use super::{Batch, Behind, BoardQuestion, Book, FigureKind, MarketingQuestion, Scope};
@@ -237,8 +237,7 @@ fn batches_keep_their_order_whatever_the_clock_says() {
         "a clock that goes on"
     );
 
-    let versions = exported(&book, 3).into_iter().map(|stored| (stored.revision, stored.version));
-    let restored = Book::restore(book.revision(), &batches, versions);
+    let restored = restored(book.revision(), &batches, exported(&book, 3));
     for book in [&book, &restored] {
         assert_eq!(book.records().batches(), batches);
         for (n, &(revision, received_time)) in batches.iter().enumerate() {

@@ -11,10 +11,12 @@
 
 #[cfg(test)]
 mod against_sql;
+mod arena;
 mod ask;
 mod board;
 mod chain;
 mod circles;
+mod coding;
 mod contribute;
 mod entry;
 mod evidence;
@@ -32,6 +34,7 @@ mod marketing;
 mod mended;
 #[cfg(test)]
 mod mistakes;
+mod named;
 mod names;
 mod net;
 #[cfg(test)]
@@ -47,21 +50,23 @@ mod roster;
 mod scope;
 #[cfg(test)]
 mod small_tenant;
+mod snapshot;
 mod standing;
 mod stock;
 mod targets;
+mod telling;
 mod trees;
 
 use std::collections::BTreeMap;
 
 use hashbrown::HashMap;
 use minicbor::Encode;
-use smallvec::SmallVec;
 
 use self::chain::{Chain, Kept, Placed};
 use self::contribute::{Entries, Ground, deal_entries, lead_entries};
 use self::entry::Entry;
 use self::kept::KeptBoards;
+use self::named::DealsOfLeads;
 use self::packed::{DealRef, LeadRef, PackedDeal, UnitRef};
 use self::pages::Pages;
 use self::pools::Pools;
@@ -88,6 +93,7 @@ pub use self::pipeline::Found;
 pub use self::quality::{Finding, FindingKind, Quality, QualityQuestion};
 pub use self::records::{Cursor, StoredVersion};
 pub use self::scope::Scope;
+pub use self::snapshot::{Restoring, SliceError, Taking};
 pub use self::standing::Stood;
 pub use self::targets::TargetUnderWay;
 
@@ -114,7 +120,7 @@ pub struct Book {
     pools: Pools,
     pages: Pages,
     /// The deals whose current version names a lead.
-    deals_of_leads: HashMap<LeadRef, SmallVec<[DealRef; 1]>>,
+    deals_of_leads: DealsOfLeads,
     partner_trees: Trees<kind::Partner>,
     employee_trees: Trees<kind::Employee>,
     unit_trees: Trees<kind::Unit>,
@@ -162,11 +168,11 @@ impl Book {
             (old, new) => old == new,
         };
         if !tells_alike {
-            return Prepared(self.tell_aside(ground));
+            return Prepared(self.tell_aside(ground, 1));
         }
         let retold = self.retold_by_rates(&ground, batch);
         if retold.len() > RETOLD_IN_PLACE_MAX {
-            Prepared(self.tell_aside(ground))
+            Prepared(self.tell_aside(ground, 1))
         } else {
             Prepared(Retell::Deals(ground, retold))
         }
@@ -283,28 +289,6 @@ impl Book {
         (deals, leads)
     }
 
-    /// Builds a book from a snapshot: all versions with the batches that brought them first, which are
-    /// given by revision and time in the order of their revisions. Versions of other batches are left
-    /// out: they come again with the journal's tail.
-    pub fn restore(
-        revision: u64,
-        batches: &[(u64, Instant)],
-        versions: impl IntoIterator<Item = (u64, Version)>,
-    ) -> Self {
-        let mut book = Self { revision, ..Self::default() };
-        let mut arrivals = HashMap::new();
-        for &(revision, received_time) in batches {
-            arrivals.insert(revision, book.records.arrivals.note(revision, received_time));
-        }
-        for (revision, version) in versions {
-            if let Some(&arrival) = arrivals.get(&revision) {
-                book.records.insert(version, arrival);
-            }
-        }
-        book.tell_all();
-        book
-    }
-
     /// Builds a book of what was known then from what an export of another yields: `revision` is that of
     /// the other when the export began, and what came later is left out. Where there were no settings yet,
     /// the first ones hold.
@@ -333,24 +317,16 @@ impl Book {
         {
             book.records.insert(first, arrival);
         }
-        book.tell_all();
+        book.tell_named();
+        book.tell_all(1); // others are asked meanwhile
         book
     }
 
-    /// Tells all records: what is derived from them is there then.
-    fn tell_all(&mut self) {
-        let settings = self.records.settings.current().map(|kept| kept.content.clone());
-        let mut ground = Ground { settings, ..Ground::default() };
-        for (key, chain) in self.records.rates.chains() {
-            ground.rates.set(*key, current_rate(chain));
-        }
+    /// Notes which deals name which lead, for all that is there.
+    fn tell_named(&mut self) {
         for deal in self.records.dictionary.deals.refs() {
             self.move_to_lead(deal, None, self.lead_of(deal));
         }
-        if let Retell::Pages(ground, pages, pools) = self.tell_aside(ground) {
-            (self.ground, self.pages, self.pools) = (ground, pages, pools);
-        }
-        self.grow_trees();
     }
 
     /// What a deal's current version names as its lead.
@@ -362,11 +338,11 @@ impl Book {
         if from == to {
             return;
         }
-        if let Some(deals) = from.and_then(|from| self.deals_of_leads.get_mut(&from)) {
-            deals.retain(|known| *known != deal);
+        if let Some(from) = from {
+            self.deals_of_leads.remove(from, deal);
         }
         if let Some(to) = to {
-            self.deals_of_leads.entry(to).or_default().push(deal);
+            self.deals_of_leads.add(to, deal);
         }
     }
 
@@ -407,18 +383,6 @@ impl Book {
         for entry in after.iter().filter(|entry| !before.contains(entry)) {
             self.pages.insert(self.pools.intern(entry), entry);
         }
-    }
-
-    /// All of the book as it is told under `ground`.
-    fn tell_aside(&self, ground: Ground) -> Retell {
-        let (mut pages, mut pools) = (Pages::default(), self.pools.clone());
-        let deals = self.records.dictionary.deals.refs().map(|deal| self.deal_told_under(deal, &ground));
-        let leads = self.records.dictionary.leads.refs().map(|lead| self.lead_told_under(lead, &ground));
-        for entry in deals.chain(leads).flatten() {
-            pages.gather(pools.intern(&entry), &entry);
-        }
-        pages.order();
-        Retell::Pages(ground, pages, pools)
     }
 
     /// Settings and rates as the batch leaves them. None where it doesn't change them.

@@ -12,6 +12,7 @@ use std::hash::{BuildHasher, Hash, Hasher};
 use std::marker::PhantomData;
 use std::num::NonZeroU32;
 
+use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 /// The number of a name of kind `K`.
@@ -69,12 +70,74 @@ impl<K> fmt::Debug for Ref<K> {
 
 /// Names and their numbers. All bytes lie in one buffer: a name costs its length and about 10 bytes.
 pub struct Names<K> {
-    bytes: Vec<u8>,
-    /// Where each name ends; it begins where the one before ends.
-    ends: Vec<u64>,
+    spelled: Spelled,
     numbers: HashTable<u32>,
     hasher: DefaultHashBuilder,
     kind: PhantomData<fn() -> K>,
+}
+
+/// Where all names of a kind are found by their bytes.
+pub struct Index<K>(HashTable<u32>, PhantomData<fn() -> K>);
+
+/// Names of some kind, for those who walk them all.
+pub trait AnyNames {
+    fn len(&self) -> usize;
+    fn spell(&self, at: usize) -> &[u8];
+    /// Takes in the next name. With `is_indexed` it is found from now on, and false says that it was there
+    /// before; without, [`Names::set_index`] must follow before anything is looked up.
+    fn append(&mut self, name: &str, is_indexed: bool) -> bool;
+}
+
+/// The bytes of names, by number.
+#[derive(Default)]
+struct Spelled {
+    bytes: Vec<u8>,
+    lengths: Vec<u8>,
+    /// Where each stretch of names begins.
+    starts: Vec<u64>,
+}
+
+/// Names to a stretch: the lengths of those before it are added up to find one.
+const STRETCH: usize = 16;
+
+// === impl AnyNames ===
+
+impl<K> AnyNames for Names<K> {
+    fn len(&self) -> usize {
+        self.len()
+    }
+
+    fn spell(&self, at: usize) -> &[u8] {
+        self.spelled.get(at)
+    }
+
+    fn append(&mut self, name: &str, is_indexed: bool) -> bool {
+        if is_indexed {
+            let next = self.len();
+            return self.intern(name).index() == next;
+        }
+        self.spelled.push(name.as_bytes());
+        true
+    }
+}
+
+// === impl Spelled ===
+
+impl Spelled {
+    fn push(&mut self, name: &[u8]) {
+        if self.lengths.len().is_multiple_of(STRETCH) {
+            self.starts.push(self.bytes.len() as u64);
+        }
+        self.bytes.extend_from_slice(name);
+        self.lengths.push(u8::try_from(name.len()).expect("ids and terms have at most 128 bytes"));
+    }
+
+    fn get(&self, at: usize) -> &[u8] {
+        let first = at / STRETCH * STRETCH;
+        let before: usize = self.lengths[first..at].iter().map(|&length| usize::from(length)).sum();
+        let start = self.starts[at / STRETCH] as usize + before;
+        &self.bytes[start..start + usize::from(self.lengths[at])]
+    }
 }
 
 // === impl Names ===
@@ -82,8 +145,7 @@ pub struct Names<K> {
 impl<K> Default for Names<K> {
     fn default() -> Self {
         Self {
-            bytes: Vec::new(),
-            ends: Vec::new(),
+            spelled: Spelled::default(),
             numbers: HashTable::new(),
             hasher: DefaultHashBuilder::default(),
             kind: PhantomData,
@@ -93,34 +155,63 @@ impl<K> Default for Names<K> {
 
 impl<K> Names<K> {
     pub fn len(&self) -> usize {
-        self.ends.len()
+        self.spelled.lengths.len()
+    }
+
+    pub fn has(&self, number: Ref<K>) -> bool {
+        number.index() < self.len()
     }
 
     pub fn get(&self, name: &str) -> Option<Ref<K>> {
-        let hash = self.hasher.hash_one(name);
-        self.numbers.find(hash, |&number| self.name(Ref::new(number)) == name).map(|&number| Ref::new(number))
+        self.find(self.hasher.hash_one(name.as_bytes()), name.as_bytes())
+    }
+
+    fn find(&self, hash: u64, name: &[u8]) -> Option<Ref<K>> {
+        let found = self.numbers.find(hash, |&number| self.spelled.get(number as usize) == name);
+        found.map(|&number| Ref::new(number))
     }
 
     /// The name's number, a new one where it has none.
     pub fn intern(&mut self, name: &str) -> Ref<K> {
-        if let Some(known) = self.get(name) {
+        let hash = self.hasher.hash_one(name.as_bytes());
+        if let Some(known) = self.find(hash, name.as_bytes()) {
             return known;
         }
-        let number = u32::try_from(self.ends.len()).expect("fewer than 2^32 names fit into memory");
-        self.bytes.extend_from_slice(name.as_bytes());
-        self.ends.push(self.bytes.len() as u64);
-        let (bytes, ends, hasher) = (&self.bytes, &self.ends, &self.hasher);
-        let rehash = |&number: &u32| hasher.hash_one(name_at(bytes, ends, number as usize));
-        self.numbers.insert_unique(hasher.hash_one(name), number, rehash);
+        let number = u32::try_from(self.len()).expect("fewer than 2^32 names fit into memory");
+        self.spelled.push(name.as_bytes());
+        let (spelled, hasher) = (&self.spelled, &self.hasher);
+        let rehash = |&number: &u32| hasher.hash_one(spelled.get(number as usize));
+        self.numbers.insert_unique(hash, number, rehash);
         Ref::new(number)
     }
 
+    /// Where all names are found by their bytes. None where one comes twice.
+    pub fn index(&self) -> Option<Index<K>> {
+        let mut index = HashTable::with_capacity(self.len());
+        let spell = |&number: &u32| self.spelled.get(number as usize);
+        for number in 0..self.len() as u32 {
+            let name = spell(&number);
+            let hash = self.hasher.hash_one(name);
+            let known =
+                index.entry(hash, |known| spell(known) == name, |known| self.hasher.hash_one(spell(known)));
+            let Entry::Vacant(place) = known else { return None };
+            place.insert(number);
+        }
+        Some(Index(index, PhantomData))
+    }
+
+    /// Takes an index of all names that were appended without one.
+    pub fn set_index(&mut self, index: Index<K>) {
+        self.numbers = index.0;
+    }
+
     pub fn name(&self, number: Ref<K>) -> &str {
-        name_at(&self.bytes, &self.ends, number.index())
+        let name = self.spelled.get(number.index());
+        std::str::from_utf8(name).expect("names went in as str, whole")
     }
 
     pub fn refs(&self) -> impl Iterator<Item = Ref<K>> + use<K> {
-        (0..self.ends.len() as u32).map(Ref::new)
+        (0..self.len() as u32).map(Ref::new)
     }
 
     /// The first `count` names after `after` by their bytes, of those that `keep` keeps.
@@ -139,12 +230,6 @@ impl<K> Names<K> {
         }
         best.into_sorted_vec().into_iter().map(|(_, number)| Ref::new(number)).collect()
     }
-}
-
-fn name_at<'a>(bytes: &'a [u8], ends: &[u64], at: usize) -> &'a str {
-    let start = if at == 0 { 0 } else { ends[at - 1] as usize };
-    let name = &bytes[start..ends[at] as usize];
-    std::str::from_utf8(name).expect("names went in as str, whole")
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@
 //! 3. `by_slot`, `by_desk` and `by_day` are the sums of the rows. `by_slot` holds what was sourced, of slots
 //!    with many rows also by day: no question about a slot reads more than [`DAYS_FROM_ROWS`] rows of a page.
 
+mod gathered;
+
 use std::collections::{BTreeMap, HashMap, btree_map};
 use std::sync::OnceLock;
 
@@ -22,6 +24,8 @@ use crate::domain::calendar::{Date, DateRange};
 use crate::domain::premises::RatesOn;
 use crate::domain::record::Role;
 use crate::kpi::measures::Measures;
+
+pub use self::gathered::{Gathered, Renumbered};
 
 /// Under test few, so that small histories split chunks.
 const CHUNK_ROWS: usize = if cfg!(test) { 4 } else { 256 };
@@ -292,7 +296,7 @@ impl Page {
     }
 
     pub fn insert(&mut self, pooled: Pooled, entry: &Entry) {
-        self.put(pooled, entry, Rows::insert);
+        self.put(pooled, entry);
         for (slot, _) in sourced(entry) {
             if self.by_slot.get(&slot).is_some_and(SlotSums::lacks_days) {
                 self.sum_days(slot);
@@ -300,15 +304,8 @@ impl Page {
         }
     }
 
-    /// As [`Self::insert`], for many into what was empty: nothing may be asked before [`Self::order`].
-    pub fn gather(&mut self, pooled: Pooled, entry: &Entry) {
-        self.put(pooled, entry, Rows::gather);
-    }
-
-    pub fn order(&mut self) {
-        for sheet in [&mut self.opened, &mut self.ended, &mut self.leads] {
-            sheet.rows.order();
-        }
+    /// Sums by day every slot that has many rows.
+    fn sum_all_days(&mut self) {
         let lacking = self.by_slot.iter().filter(|(_, sums)| sums.lacks_days()).map(|(&slot, _)| slot);
         lacking.collect::<Vec<_>>().into_iter().for_each(|slot| self.sum_days(slot));
     }
@@ -336,7 +333,7 @@ impl Page {
         }
     }
 
-    fn put(&mut self, pooled: Pooled, entry: &Entry, put: fn(&mut Rows, Row)) {
+    fn put(&mut self, pooled: Pooled, entry: &Entry) {
         let sheet = self.sheet_mut(entry.event);
         for row in rows_of(pooled, entry) {
             if row.is_shared() && row.part == 0 {
@@ -344,7 +341,7 @@ impl Page {
                 sheet.shared.insert((row.of, row.event), shared);
             }
             sheet.foreign_row_count += usize::from(row.value().foreign_currency().is_some());
-            put(&mut sheet.rows, row);
+            sheet.rows.insert(row);
         }
         for (slot, measures) in sourced(entry) {
             self.by_slot.entry(slot).or_default().add(entry.on, measures);
@@ -675,21 +672,6 @@ impl Rows {
             chunk.reserve_exact(chunk.len().min(CHUNK_ROWS - chunk.len()));
         }
         chunk.insert(place, row);
-    }
-
-    /// Puts a row in out of order: [`Self::order`] follows.
-    fn gather(&mut self, row: Row) {
-        match self.chunks.first_mut() {
-            Some(all) => all.push(row),
-            None => self.chunks.push(vec![row]),
-        }
-    }
-
-    /// Orders what was gathered, with room in each chunk for more.
-    fn order(&mut self) {
-        let mut all = self.chunks.pop().unwrap_or_default();
-        all.sort_unstable_by_key(Row::key);
-        self.chunks = all.chunks(CHUNK_ROWS * 3 / 4).map(<[Row]>::to_vec).collect();
     }
 
     fn remove(&mut self, row: &Row) {

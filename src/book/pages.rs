@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::ops::RangeBounds;
 
+use parking_lot::Mutex;
+
 use super::entry::{Entry, Event, Value};
-use super::page::{Page, Parts, Row, Sheet};
+use super::page::{Gathered, Page, Parts, Renumbered, Row, Sheet};
 use super::pools::{Pooled, Pools};
 use super::scope::Scope;
+use super::telling::on_threads;
 use crate::domain::amount::Currency;
 use crate::domain::calendar::{Date, DateRange, Month};
 use crate::domain::premises::{RatesOn, Roles};
@@ -15,6 +18,10 @@ use crate::kpi::measures::Measures;
 /// By month; what never happens lies on [`Month::NEVER`].
 #[derive(Default)]
 pub struct Pages(BTreeMap<Month, Page>);
+
+/// Entries that are to become pages, by month, in no order.
+#[derive(Default)]
+pub struct GatheredPages(BTreeMap<Month, Gathered>);
 
 /// What a fold over a window found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,6 +45,18 @@ impl Fold {
     }
 }
 
+// === impl GatheredPages ===
+
+impl GatheredPages {
+    pub fn add(&mut self, pooled: Pooled, entry: &Entry) {
+        self.0.entry(entry.on.month()).or_default().add(pooled, entry);
+    }
+
+    pub fn renumber(&mut self, by: &Renumbered) {
+        self.0.values_mut().for_each(|gathered| gathered.renumber(by));
+    }
+}
+
 // === impl Pages ===
 
 impl Pages {
@@ -45,14 +64,28 @@ impl Pages {
         self.0.entry(entry.on.month()).or_default().insert(pooled, entry);
     }
 
-    /// As [`Self::insert`], for a whole book into what was empty: sorting all at once takes a fraction of the
-    /// time that finding a place for each does. Nothing may be asked before [`Self::order`].
-    pub fn gather(&mut self, pooled: Pooled, entry: &Entry) {
-        self.0.entry(entry.on.month()).or_default().gather(pooled, entry);
-    }
-
-    pub fn order(&mut self) {
-        self.0.values_mut().for_each(Page::order);
+    /// The pages of what several tellers gathered, as if each entry had been inserted. Each teller's thread
+    /// makes months in turn.
+    pub fn of_gathered(parts: Vec<GatheredPages>) -> Self {
+        let thread_count = parts.len();
+        let mut by_month: BTreeMap<Month, Vec<Gathered>> = BTreeMap::new();
+        for (month, gathered) in parts.into_iter().flat_map(|part| part.0) {
+            by_month.entry(month).or_default().push(gathered);
+        }
+        let left = Mutex::new(by_month);
+        let make_months = || {
+            let mut made = Vec::new();
+            loop {
+                let next = left.lock().pop_last();
+                let Some((month, parts)) = next else { return made };
+                let whole = parts.into_iter().reduce(|mut whole, part| {
+                    whole.append(part);
+                    whole
+                });
+                made.extend(whole.map(|gathered| (month, gathered.into_page())));
+            }
+        };
+        Self(on_threads(thread_count, make_months).into_iter().flatten().collect())
     }
 
     pub fn remove(&mut self, pooled: Pooled, entry: &Entry) {

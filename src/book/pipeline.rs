@@ -219,9 +219,9 @@ impl Book {
     /// first version the first. A closed one says nothing of stage and probability: the last open one
     /// before it does.
     pub(super) fn as_it_stood(&self, number: DealRef, on: Date, settings: &Settings) -> Option<PackedDeal> {
-        let is_known = |kept: &&Kept<Span>| settings.zone.local_date(kept.key.update_time) <= on;
+        let is_known = |kept: &Kept<Span>| settings.zone.local_date(kept.key.update_time) <= on;
         // Deleted versions have no content.
-        let content = |kept| self.records.deals.content(kept);
+        let content = |kept: Kept<Span>| self.records.deals.content(&kept);
         let known = self.records.deals.in_force(number).rev().skip_while(|kept| !is_known(kept));
         let mut backwards = known.filter_map(content);
         let mut then = backwards.next().or_else(|| self.records.deals.in_force(number).find_map(content))?;

@@ -303,7 +303,7 @@ impl Book {
         }
         let owner = deal.owner.filter(|&owner| known.employees.lacks(owner));
         let unit = deal.unit.filter(|&unit| known.units.lacks(unit));
-        let lead = deal.lead.filter(|&lead| self.records.leads.versions(lead).is_empty());
+        let lead = deal.lead.filter(|&lead| !self.records.leads.has(lead));
         let channel = deal.channel.filter(|&channel| known.channels.lacks(channel));
         for (kind, missing) in [
             (FindingKind::UnknownOwner, owner.map(|owner| dictionary.employees.name(owner))),
@@ -331,7 +331,7 @@ impl Book {
         if deal.expected_close.is_some_and(|on| on < asked.as_of) {
             quality.note(FindingKind::ExpectedClosePassed, id);
         }
-        let dates = self.records.deals.versions(number).iter().rev();
+        let dates = self.records.deals.versions(number).into_iter().rev();
         let mut dates = dates.map(|version| settings.zone.local_date(version.key.update_time));
         // Before its first version nothing could be heard of it.
         let heard_on = dates.find(|&on| on <= asked.as_of);

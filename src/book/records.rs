@@ -35,7 +35,7 @@ pub struct Records {
     pub rates: Shelf<RateKey, Rate>,
     pub strategies: Shelf<StrategyId, Strategy>,
     pub settings: Chain<Settings>,
-    version_count: usize,
+    pub(super) version_count: usize,
 }
 
 /// Records of one kind, by the bytes of their ids.
@@ -238,7 +238,7 @@ impl Records {
                     RecordKey::Lead(id) => Some(id.as_str()),
                     _ => None,
                 });
-                let is_listed = |lead: LeadRef| is_listed(self.leads.versions(lead), include_deleted);
+                let is_listed = |lead: LeadRef| is_listed(self.leads.newest(lead), include_deleted);
                 let listed = self.dictionary.leads.following(after, count, is_listed);
                 listed.into_iter().filter_map(|lead| self.versions_of_lead(lead).pop()).collect()
             }
@@ -256,7 +256,7 @@ impl Records {
                     RecordKey::Deal(id) => Some(id.as_str()),
                     _ => None,
                 });
-                let is_listed = |deal: DealRef| is_listed(self.deals.versions(deal), include_deleted);
+                let is_listed = |deal: DealRef| is_listed(self.deals.newest(deal), include_deleted);
                 let listed = self.dictionary.deals.following(after, count, is_listed);
                 listed.into_iter().filter_map(|deal| self.versions_of_deal(deal).pop()).collect()
             }
@@ -310,6 +310,15 @@ impl Records {
         (versions, Some(next))
     }
 
+    /// As [`Self::export`], of all kinds but deals and leads.
+    pub fn export_others(&self, cursor: Cursor, count: usize) -> (Vec<StoredVersion>, Option<Cursor>) {
+        match cursor.kind {
+            RecordKind::Deal => (Vec::new(), None),
+            RecordKind::Lead => (Vec::new(), Some(cursor.next_kind())),
+            _ => self.export(cursor, count),
+        }
+    }
+
     fn on_shelf<I: Ord + Clone, T: Encode<()> + Clone, D: Encode<()> + Clone>(
         &self,
         shelf: &Shelf<I, T, D>,
@@ -323,14 +332,14 @@ impl Records {
 
     fn versions_of_deal(&self, deal: DealRef) -> Vec<StoredVersion> {
         let id = DealId::try_new(self.dictionary.deals.name(deal)).expect("ids went in as ids");
-        self.all_stored(self.deals.versions(deal), |kept| {
+        self.all_stored(&self.deals.versions(deal), |kept| {
             Record::Deal(id.clone(), self.deals.state(kept, &self.dictionary))
         })
     }
 
     fn versions_of_lead(&self, lead: LeadRef) -> Vec<StoredVersion> {
         let id = LeadId::try_new(self.dictionary.leads.name(lead)).expect("ids went in as ids");
-        self.all_stored(self.leads.versions(lead), |kept| {
+        self.all_stored(&self.leads.versions(lead), |kept| {
             Record::Lead(id.clone(), self.leads.state(kept, &self.dictionary))
         })
     }
@@ -350,6 +359,6 @@ impl Records {
     }
 }
 
-fn is_listed(versions: &[Kept<Span>], include_deleted: bool) -> bool {
-    versions.last().is_some_and(|current| include_deleted || !current.content.is_deleted())
+fn is_listed(current: Option<Kept<Span>>, include_deleted: bool) -> bool {
+    current.is_some_and(|current| include_deleted || !current.content.is_deleted())
 }

@@ -111,7 +111,7 @@ impl Book {
         let Some((current, settings)) = self.records.deals.current(deal).zip(self.settings()) else { return };
         let (opened_on, closed_on, _) = life_of(&current, settings);
         let open = self.records.deals.in_force(deal).filter_map(|kept| {
-            let content = self.records.deals.content(kept)?;
+            let content = self.records.deals.content(&kept)?;
             let on = settings.zone.local_date(kept.key.update_time);
             (content.status == DealStatus::Open).then_some((on, content.stage))
         });

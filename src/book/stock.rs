@@ -216,7 +216,7 @@ impl Book {
         let mut last_open: Option<Odds> = None;
         for kept in self.records.deals.in_force(DealRef::new(deal)) {
             let Some(PackedDeal { amount, status, stage, probability, .. }) =
-                self.records.deals.content(kept)
+                self.records.deals.content(&kept)
             else {
                 continue; // a deletion says nothing
             };

@@ -25,7 +25,8 @@ pub enum TextError {
     Control(usize, char),
 }
 
-fn check(raw: &str) -> Result<(), TextError> {
+/// Whether a text can be an id or a [`Term`].
+pub fn check(raw: &str) -> Result<(), TextError> {
     if raw.is_empty() {
         return Err(TextError::Empty);
     }

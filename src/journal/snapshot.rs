@@ -26,7 +26,8 @@ use crate::domain::ids::TenantId;
 pub const ENTRY_BYTES_MAX: usize = 16 << 20;
 
 const MAGIC: [u8; 8] = *b"CKPISNAP";
-const FORMAT: u32 = 1;
+/// What is written. Of format 1 only what the entries say is otherwise.
+const FORMAT: u32 = 2;
 const ZSTD_LEVEL: i32 = 1;
 const BLOCK_ENTRIES_MAX: usize = 64 << 10;
 /// A longer entry fills a block alone.
@@ -40,7 +41,7 @@ pub enum SnapshotError {
     #[error("it is not a snapshot of channel-kpi: it doesn't begin with \"CKPISNAP\"")]
     Foreign,
     #[error(
-        "it has format {found}, this version of channel-kpi reads {FORMAT}: it is from a newer one or damaged"
+        "it has format {found}, this version of channel-kpi reads 1 to {FORMAT}: it is from a newer one or damaged"
     )]
     Format { found: u32 },
     #[error("it ends too early, after {block_count} whole blocks")]
@@ -65,6 +66,7 @@ pub struct SnapshotWriter<W: Write> {
 /// Checks and unpacks what a [`SnapshotWriter`] wrote, a block at a time.
 pub struct SnapshotReader<R: Read> {
     input: Checksummed<R>,
+    format: u32,
     tenant: TenantId,
     began_at: Revision,
     decompressor: Decompressor<'static>,
@@ -178,9 +180,9 @@ impl<R: Read> SnapshotReader<R> {
             return Err(SnapshotError::Foreign);
         }
         // Before the checksum, since another format may have it elsewhere.
-        let found = u32::from_le_bytes(input.read_array().map_err(torn)?);
-        if found != FORMAT {
-            return Err(SnapshotError::Format { found });
+        let format = u32::from_le_bytes(input.read_array().map_err(torn)?);
+        if !(1..=FORMAT).contains(&format) {
+            return Err(SnapshotError::Format { found: format });
         }
         let began_at = Revision(u64::from_le_bytes(input.read_array().map_err(torn)?));
         let [name_bytes] = input.read_array().map_err(torn)?;
@@ -191,7 +193,13 @@ impl<R: Read> SnapshotReader<R> {
         let name = String::from_utf8(name).map_err(|_| corrupt("the tenant's id is not UTF-8"))?;
         let tenant = TenantId::try_new(&name).map_err(|_| corrupt("the tenant's id is no id"))?;
         let decompressor = Decompressor::new()?;
-        Ok(Self { input, tenant, began_at, decompressor, entry_count: 0, block_count: 0, ended: false })
+        let (entry_count, block_count, ended) = (0, 0, false);
+        Ok(Self { input, format, tenant, began_at, decompressor, entry_count, block_count, ended })
+    }
+
+    /// What its entries are written in.
+    pub fn format(&self) -> u32 {
+        self.format
     }
 
     pub fn tenant(&self) -> &TenantId {
@@ -333,7 +341,7 @@ impl<R: Read> Checksummed<R> {
 
     /// Memory grows with what is there, not with what `length` claims.
     fn read_vec(&mut self, length: u32) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity((length as usize).min(BLOCK_BYTES_MAX));
         self.inner.by_ref().take(length.into()).read_to_end(&mut bytes)?;
         if bytes.len() != length as usize {
             return Err(ErrorKind::UnexpectedEof.into());
@@ -434,7 +442,7 @@ mod tests {
         let mut foreign = whole.clone();
         foreign[0] = b'X';
         let mut newer = whole.clone();
-        newer[8] = 2;
+        newer[8] = 3;
         let mut damaged = whole.clone();
         damaged[header_bytes + 13] ^= 1;
         let mut lengthened = whole.clone();
@@ -443,7 +451,7 @@ mod tests {
             (&foreign, "it is not a snapshot of channel-kpi: it doesn't begin with \"CKPISNAP\""),
             (
                 &newer,
-                "it has format 2, this version of channel-kpi reads 1: it is from a newer one or damaged",
+                "it has format 3, this version of channel-kpi reads 1 to 2: it is from a newer one or damaged",
             ),
             (&damaged, "it is damaged after 0 whole blocks: the checksum doesn't match"),
             (&lengthened, "it is damaged after 1 whole blocks: something follows the closing block"),

@@ -13,6 +13,7 @@
 
 mod batch;
 mod feed;
+mod load;
 mod registry;
 mod snapshot;
 
@@ -27,7 +28,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
-use crate::book::{Batch, Book};
+use crate::book::{Batch, Book, Taking};
 use crate::domain::calendar::Instant;
 use crate::domain::ids::{SourceId, TenantId};
 use crate::domain::premises::Knowledge;
@@ -263,24 +264,14 @@ impl<J: Journal> Tenant<J> {
         journal: Arc<J>,
         snapshot_after_bytes: usize,
     ) -> Result<Arc<Self>, StoppedBy> {
-        let head = journal.head(&id).await?;
-        let (book, checkpoints) = match journal.latest_snapshot(&id).await? {
-            None => Default::default(),
-            Some(snapshot) => {
-                let restored = spawn_blocking(move || snapshot::restore(snapshot)).await;
-                let restored = restored.map_err(|_| StoppedBy::Defect)?;
-                restored.map_err(|error| StoppedBy::Damaged(error.to_string()))?
-            }
-        };
+        let load::Loaded { book, feeds, tail_bytes } = load::load(&journal, &id).await?;
         let progress = Progress { revision: Revision(book.revision()), stopped_by: None };
-        let feeds = Arc::<Feeds>::default();
-        checkpoints.into_iter().for_each(|checkpoint| feeds.note(checkpoint));
         let tenant = Arc::new(Self {
             id,
             journal,
             snapshot_after_bytes,
             book: Arc::new(RwLock::new(book)),
-            feeds,
+            feeds: Arc::new(feeds),
             applied: watch::Sender::new(progress),
             in_doubt: AtomicBool::new(false),
             hindsight: Arc::default(),
@@ -288,23 +279,27 @@ impl<J: Journal> Tenant<J> {
         });
         let follower = Arc::clone(&tenant);
         tokio::spawn(async move {
-            let stopped_by = follower.follow().await;
+            let stopped_by = follower.follow(tail_bytes).await;
             if !matches!(stopped_by, StoppedBy::Closed | StoppedBy::Deleted) {
                 tracing::error!(reason = %stopped_by, "a tenant's book follows its journal no more");
             }
             follower.applied.send_modify(|progress| progress.stopped_by = Some(stopped_by));
         });
-        tenant.applied_through(head).await?;
         Ok(tenant)
     }
 
-    /// Applies what the journal yields. Returns why that ended.
-    async fn follow(self: &Arc<Self>) -> StoppedBy {
+    /// Applies what the journal yields. Returns why that ended. `bytes_since_snapshot` were applied already.
+    async fn follow(self: &Arc<Self>, mut bytes_since_snapshot: usize) -> StoppedBy {
         let from = self.applied.borrow().revision;
         let mut batches = self.journal.follow(&self.id, from);
-        let mut bytes_since_snapshot = 0;
         let mut snapshot: Option<tokio::task::JoinHandle<()>> = None;
-        while let Some(next) = batches.next().await {
+        loop {
+            let snapshot_runs = snapshot.as_ref().is_some_and(|task| !task.is_finished());
+            if bytes_since_snapshot >= self.snapshot_after_bytes && !snapshot_runs {
+                bytes_since_snapshot = 0;
+                snapshot = Some(tokio::spawn(Arc::clone(self).snapshot()));
+            }
+            let Some(next) = batches.next().await else { return StoppedBy::Deleted };
             let (revision, bytes) = match next {
                 Ok(next) => next,
                 Err(error) => return error.into(),
@@ -317,25 +312,19 @@ impl<J: Journal> Tenant<J> {
                 Err(_) => return StoppedBy::Defect,
             }
             self.applied.send_modify(|progress| progress.revision = revision);
-
-            let snapshot_runs = snapshot.as_ref().is_some_and(|task| !task.is_finished());
-            if bytes_since_snapshot >= self.snapshot_after_bytes && !snapshot_runs {
-                bytes_since_snapshot = 0;
-                snapshot = Some(tokio::spawn(Arc::clone(self).snapshot()));
-            }
         }
-        StoppedBy::Deleted
     }
 
     /// Stores a snapshot and lets the journal forget what it covers.
     async fn snapshot(self: Arc<Self>) {
-        let (began_at, header) = {
+        let (began_at, header, taking) = {
             let book = self.book.read();
             let (batches, checkpoints) = (book.records().batches().to_vec(), self.feeds.checkpoints());
-            (Revision(book.revision()), snapshot::Header { batches, checkpoints, parts_left: 0 })
+            let header = snapshot::Header { batches, checkpoints, parts_left: 0 };
+            (Revision(book.revision()), header, Taking::begin(&book))
         };
         let book = Arc::clone(&self.book);
-        let fill = move |sink: &mut SnapshotSink<'_>| snapshot::fill(&book, &header, sink);
+        let fill = move |sink: &mut SnapshotSink<'_>| snapshot::fill(&book, &header, taking, sink);
         let stored = match self.journal.put_snapshot(&self.id, began_at, fill).await {
             Ok(()) => self.journal.truncate(&self.id, began_at).await,
             failed => failed,
