@@ -18,9 +18,12 @@ use parking_lot::Mutex;
 use super::Book;
 use super::board::{Board, BoardQuestion, LinesOf, Telling};
 use super::pages::Pages;
+use super::regions::RegionCohorts;
 use crate::domain::calendar::Date;
+use crate::domain::ids::Term;
 use crate::domain::subject::Subject;
 use crate::kpi::peers::{Peer, PeerGroup};
+use crate::kpi::standing::{Cohort, Standing};
 
 /// Under test few, so that small histories drop some.
 const KEPT_MAX: usize = if cfg!(test) { 3 } else { 64 };
@@ -50,6 +53,8 @@ struct ToldBoard {
     telling: Telling,
     extent: Extent,
     board: Board,
+    /// Where somebody asked for them.
+    regions: OnceLock<RegionCohorts>,
 }
 
 /// As long as someone has it, the board is kept.
@@ -161,7 +166,7 @@ impl Book {
             self.kept.told_count.fetch_add(1, Ordering::Relaxed);
             let telling = self.telling(asked);
             let board = self.tell_board(asked, &telling, &self.pages);
-            ToldBoard { telling, extent: self.extent(), board }
+            ToldBoard { telling, extent: self.extent(), board, regions: OnceLock::new() }
         });
         kept
     }
@@ -174,6 +179,19 @@ impl Book {
     /// A subject among its peers. None: it isn't its own peer.
     pub fn peer<'a>(&self, kept: &'a KeptBoard, subject: &Subject) -> Option<(&'a Peer, &'a PeerGroup)> {
         kept.peer_by_number(self, self.number_of(subject)?)
+    }
+
+    /// A subject's standing on a board: nothing where it had nothing.
+    pub fn standing_on(&self, kept: &KeptBoard, subject: &Subject) -> Standing {
+        let number = self.number_of(subject);
+        let row = number.map(|number| kept.board().row(number).standing);
+        row.unwrap_or_else(|| Standing::nothing(kept.asked.dates))
+    }
+
+    /// What became of all prospects of a region that came in a board's window, whatever its filter is.
+    pub fn region_cohort(&self, kept: &KeptBoard, region: &Term) -> Cohort {
+        let regions = kept.told().regions.get_or_init(|| RegionCohorts::tell(self, &kept.asked));
+        self.region(region).map_or_else(Cohort::default, |region| regions.of(Some(region)))
     }
 
     fn extent(&self) -> Extent {
@@ -195,6 +213,9 @@ impl Book {
             let by_deals_of_leads = told.telling.scope.test.as_ref().is_some_and(|test| test.leads.is_some());
             if !by_deals_of_leads {
                 told.board.take_out(self.tell_board(asked, &told.telling, before));
+                if let Some(regions) = told.regions.get_mut() {
+                    regions.take_out(asked, before);
+                }
             }
             !by_deals_of_leads
         });
@@ -207,6 +228,9 @@ impl Book {
             let fits = told.telling.fits(&told.extent, &extent);
             if fits {
                 told.board.put_in(self.tell_board(asked, &told.telling, after));
+                if let Some(regions) = told.regions.get_mut() {
+                    regions.put_in(asked, after);
+                }
             }
             fits
         });

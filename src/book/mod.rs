@@ -37,16 +37,20 @@ mod oracle;
 mod packed;
 mod page;
 mod pages;
+mod patience;
 mod pipeline;
 mod pools;
 mod quality;
 mod records;
+mod regions;
 mod scope;
 #[cfg(test)]
 mod small_tenant;
+mod spends;
 mod standing;
 mod targets;
 mod trees;
+mod weight;
 
 use std::collections::BTreeMap;
 
@@ -62,6 +66,7 @@ use self::packed::{DealRef, LeadRef, PackedDeal, UnitRef};
 use self::pages::Pages;
 use self::pools::{Desk, Pools};
 use self::records::Records;
+use self::spends::Spends;
 use self::trees::{Sent, Trees};
 use crate::domain::calendar::Instant;
 use crate::domain::exchange::{Rate, RateKey};
@@ -78,6 +83,7 @@ pub use self::kept::{BoardPin, KeptBoard};
 pub use self::leaderboard::{Leaderboard, LeaderboardQuestion};
 pub use self::marketing::MarketingQuestion;
 pub use self::pages::Fold;
+pub use self::patience::IsAwaited;
 pub use self::pipeline::Found;
 pub use self::quality::{Finding, FindingKind, Quality, QualityQuestion};
 pub use self::records::{Cursor, StoredVersion};
@@ -114,6 +120,7 @@ pub struct Book {
     unit_trees: Trees<kind::Unit>,
     /// The unit of each employee.
     unit_of: Vec<Option<UnitRef>>,
+    spends: Spends,
     kept: KeptBoards,
 }
 
@@ -200,14 +207,16 @@ impl Book {
         }
 
         let named_before: Vec<Option<LeadRef>> = brought.iter().map(|&deal| self.lead_of(deal)).collect();
-        let (mut trees_change, mut channels_change) = (false, false);
+        let (mut trees_change, mut channels_change, mut spends_change) = (false, false, false);
         for version in batch.versions {
             let in_trees =
                 matches!(version.record, Record::Partner(..) | Record::Employee(..) | Record::Unit(..));
             let is_channel = matches!(version.record, Record::Channel(..));
+            let is_spend = matches!(version.record, Record::Spend(..));
             let placed = self.records.insert(version, arrival);
             trees_change |= in_trees && placed != Placed::Known;
             channels_change |= is_channel && placed != Placed::Known;
+            spends_change |= is_spend && placed != Placed::Known;
         }
         if let Some(ground) = ground {
             self.ground = ground;
@@ -224,6 +233,9 @@ impl Book {
         }
         if trees_change {
             self.grow_trees();
+        }
+        if spends_change {
+            self.spends = Spends::of(&self.records.dictionary, &self.records.spends);
         }
         if trees_change || channels_change {
             kept.clear();
@@ -337,6 +349,7 @@ impl Book {
             (self.ground, self.pages, self.pools) = (ground, pages, pools);
         }
         self.grow_trees();
+        self.spends = Spends::of(&self.records.dictionary, &self.records.spends);
     }
 
     /// What a deal's current version names as its lead.

@@ -24,6 +24,9 @@ use crate::kpi::measures::Measures;
 /// Under test few, so that small histories split chunks.
 const CHUNK_ROWS: usize = if cfg!(test) { 4 } else { 256 };
 
+/// More slots than these aren't looked up one by one only to find out how many rows they have.
+const SLOTS_WEIGHED_MAX: usize = 16;
+
 /// One share of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row {
@@ -85,7 +88,8 @@ impl Row {
 
     /// What the row's entry adds, once: its counts, and `amount` of money.
     pub fn measures(&self, amount: Option<Amount>) -> Measures {
-        measures(self.event, self.on, self.other_on, self.is_prospect, amount)
+        let measures = measures(self.event, self.on, self.other_on, self.is_prospect, amount);
+        measures.by_channel(self.channel.is_some())
     }
 
     /// The shares of the row's entry.
@@ -107,7 +111,8 @@ impl Row {
 /// The counts of measures, without their amounts: what a shared entry adds once too often where several
 /// of its shares are summed.
 fn counts(mut measures: Measures) -> Measures {
-    for tally in [&mut measures.opened, &mut measures.won, &mut measures.lost, &mut measures.expired] {
+    let Measures { opened, won, lost, expired, channel_won, .. } = &mut measures;
+    for tally in [opened, won, lost, expired, channel_won] {
         tally.amount_e4 = 0;
     }
     measures
@@ -252,6 +257,16 @@ impl Sheet {
             let counts = usize::from(row.part) == first && scope.keeps(row, shares);
             counts.then_some((row, Parts { sheet: self, scope, row }))
         })
+    }
+
+    /// How many rows [`Self::entries`] looks at, at most.
+    pub fn rows_read(&self, scope: &Scope, from: Date, last: Date) -> usize {
+        match &scope.slots {
+            Some(slots) if slots.len() <= SLOTS_WEIGHED_MAX && !scope.asks_for_unkept_rest() => {
+                slots.iter().map(|&slot| self.rows.count_of_slot(slot, from, last)).sum()
+            }
+            _ => self.rows.chunks.len() * CHUNK_ROWS,
+        }
     }
 
     /// All rows.
@@ -417,6 +432,18 @@ impl Rows {
 
     fn iter(&self) -> impl Iterator<Item = &Row> {
         self.chunks.iter().flatten()
+    }
+
+    /// How many rows of a slot there are from `from` to `last`, at most.
+    fn count_of_slot(&self, slot: Slot, from: Date, last: Date) -> usize {
+        if self.chunks.is_empty() {
+            return 0;
+        }
+        let place = |key: Key, chunk: usize| {
+            chunk * CHUNK_ROWS + self.chunks[chunk].partition_point(|row| row.key() < key)
+        };
+        let (least, end) = ((slot, from, 0, 0, Event::LEAST), (slot, last, u32::MAX, u8::MAX, Event::LEAST));
+        place(end, self.chunk_of(end)).saturating_sub(place(least, self.chunk_of(least)))
     }
 
     /// The rows of a slot from `from` to `last`.

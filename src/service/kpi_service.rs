@@ -7,10 +7,11 @@ mod pipeline;
 mod quality;
 mod scorecard;
 mod series;
+mod weight;
 
 use tonic::{Request, Status};
 
-use super::{Rpc, RpcResult, as_of_or_today, failure, page, parse, render, token, window};
+use super::{Caller, Rpc, RpcResult, as_of_or_today, failure, page, parse, render, token, window};
 use crate::book::{Book, Scope};
 use crate::domain::premises::Premises;
 use crate::domain::subject::Subject;

@@ -1,6 +1,6 @@
 //! GetMarketingPerformance.
 
-use tonic::{Request, Response};
+use tonic::{Request, Response, Status};
 
 use super::render::marketing;
 use super::{Rpc, RpcResult, as_of_or_today, failure, parse, scope, window};
@@ -20,7 +20,7 @@ pub async fn get<J: Journal>(
 
     let knowledge = asked.premises.knowledge;
     let now = rpc.now();
-    let answer = rpc.ask(&tenant, knowledge, move |book, settings| {
+    let answer = rpc.ask(&tenant, knowledge, move |book, settings, caller| {
         let as_of = as_of_or_today(asked.as_of, settings, now);
         let window = window(asked.window, as_of, settings)?;
         let before = window.compared(asked.comparison);
@@ -31,15 +31,18 @@ pub async fn get<J: Journal>(
             basis: asked.basis,
             rates: asked.premises.exchange.rates_in(&window),
         };
-        let told = |window: &Window| book.marketing(&question, window);
+        let told = |window: &Window| {
+            caller.still_waits()?;
+            Ok::<_, Status>(book.marketing(&question, window))
+        };
         let (subject, name) = book.identify(&asked.subject);
         let told = marketing::Told {
             subject,
             name,
             basis: asked.basis,
             rates: question.rates,
-            now: told(&window),
-            before: before.as_ref().map(told),
+            now: told(&window)?,
+            before: before.as_ref().map(told).transpose()?,
             window,
             compared: before,
         };

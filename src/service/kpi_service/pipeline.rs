@@ -18,7 +18,7 @@ pub async fn get<J: Journal>(
 
     let knowledge = asked.premises.knowledge;
     let now = rpc.now();
-    let answer = rpc.ask(&tenant, knowledge, move |book, settings| {
+    let answer = rpc.ask(&tenant, knowledge, move |book, settings, caller| {
         let as_of = as_of_or_today(asked.as_of, settings, now);
         let since = asked.since.unwrap_or_else(|| as_of.plus_months(-1));
         if since > as_of {
@@ -26,6 +26,10 @@ pub async fn get<J: Journal>(
         }
         let scope = scope(book, &asked.subject, &asked.premises)?;
         let rates_on = asked.premises.exchange.rates_of_stock(as_of);
+        let open = book.pipeline(&scope, &asked.stages, as_of, rates_on, asked.expiring_days.into());
+        caller.still_waits()?;
+        let movement = book.movement(&scope, since, as_of, rates_on);
+        caller.still_waits()?;
         let (subject, name) = book.identify(&asked.subject);
         let told = pipeline::Told {
             subject,
@@ -34,8 +38,8 @@ pub async fn get<J: Journal>(
             as_of,
             rates_on,
             expiring_days: asked.expiring_days,
-            open: book.pipeline(&scope, &asked.stages, as_of, rates_on, asked.expiring_days.into()),
-            movement: book.movement(&scope, since, as_of, rates_on),
+            open,
+            movement,
             targets: book.targets(&asked.subject, asked.premises.roles, as_of, asked.premises.exchange),
         };
         let pipeline = pipeline::pipeline(&told, settings.reporting_currency);
