@@ -4,7 +4,7 @@
 //! 1. Rows are strictly ordered by (slot, date, number, part, event), in chunks of at most [`CHUNK_ROWS`].
 //! 2. An entry has one row for each of its shares. Where entries count once and whole, the row of the
 //!    first share alone counts.
-//! 3. `by_slot`, `by_desk` and `by_day` are the sums of the rows. `by_slot` holds
+//! 3. `by_slot`, `by_desk`, `by_day` and `total` are the sums of the rows. `by_slot` holds
 //!    what was sourced.
 
 use std::collections::{BTreeMap, HashMap};
@@ -60,6 +60,8 @@ pub struct Page {
     by_slot: BTreeMap<Slot, Measures>,
     by_desk: BTreeMap<DeskRef, Measures>,
     by_day: BTreeMap<Date, Measures>,
+    /// Of the whole month.
+    total: Measures,
 }
 
 /// Rows of one kind.
@@ -164,6 +166,7 @@ impl Page {
         let whole = entry.measures(entry.value.amount());
         *self.by_desk.entry(desk).or_default() += whole;
         *self.by_day.entry(entry.on).or_default() += whole;
+        self.total += whole;
     }
 
     /// Takes out what was inserted.
@@ -180,6 +183,7 @@ impl Page {
         let whole = entry.measures(entry.value.amount());
         subtract(&mut self.by_desk, desk, whole);
         subtract(&mut self.by_day, entry.on, whole);
+        self.total -= whole;
     }
 
     pub fn is_empty(&self) -> bool {
@@ -189,6 +193,11 @@ impl Page {
     /// The sum over `dates` of this month of each entry, once and whole.
     pub fn tenant(&self, dates: DateRange) -> Measures {
         sum(self.by_day.range(dates.from..dates.to).map(|(_, measures)| *measures))
+    }
+
+    /// The month's sum of each entry, once and whole.
+    pub fn whole_tenant(&self) -> Measures {
+        self.total
     }
 
     /// The month's sum of each entry, once and whole, over desks.
@@ -492,6 +501,7 @@ impl Page {
         assert_eq!(filled(&self.by_slot), filled(&fresh.by_slot), "by_slot");
         assert_eq!(filled(&self.by_desk), filled(&fresh.by_desk), "by_desk");
         assert_eq!(filled(&self.by_day), filled(&fresh.by_day), "by_day");
+        assert_eq!(self.total, sum(fresh.by_day.values().copied()), "total");
 
         for sheet in self.sheets() {
             let shared_row_count = sheet.rows().filter(|row| row.shared).count();

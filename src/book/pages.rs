@@ -185,6 +185,7 @@ fn sum_of(page: &Page, scope: &Scope, dates: DateRange, is_whole: bool) -> Optio
     keeps_sum(scope, is_whole).then(|| match (&scope.slots, &scope.desks) {
         (Some(slots), _) => page.slots(slots),
         (None, Some(desks)) => page.desks(desks),
+        (None, None) if is_whole => page.whole_tenant(),
         (None, None) => page.tenant(dates),
     })
 }

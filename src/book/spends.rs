@@ -65,7 +65,7 @@ impl Spends {
     }
 
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.all.spends.len()
     }
 }

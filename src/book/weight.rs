@@ -31,7 +31,12 @@ impl Book {
 
     /// How many spends there are, whatever is asked.
     pub fn spend_count(&self) -> u64 {
-        self.spends.len() as u64
+        self.spends.count() as u64
+    }
+
+    /// How many targets there are, whoever's.
+    pub fn target_count(&self) -> u64 {
+        self.records.targets.count() as u64
     }
 
     fn rows_of<const N: usize>(

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use tonic::Status;
 
 use super::parse::{CardQuestion, View};
+use super::reads::Reads;
 use super::render::scorecard::{self, Card, Evidence, More, Stand, ValueGround, Whose};
-use super::weight::Reads;
-use super::{as_of_or_today, failure};
+use super::{as_of_or_today, failure, weight};
 use crate::book::{
     Behind, BoardQuestion, Book, FigureKind, FirstEvidence, Fold, KeptBoard, MarketingQuestion, Scope, Stood,
 };
@@ -173,26 +173,34 @@ impl<'a> Cards<'a> {
     /// How many rows a card of a subject reads at most, told before anything is folded. What may scan more than
     /// its own rows counts as more than any card may read at once.
     pub fn weight(&self, subject: &Subject) -> u64 {
-        let premises = &self.asked.premises;
-        let has_peers = kind_of(subject).is_some() && self.asked.asks_for_peers();
-        if has_peers || self.asked.view >= View::Full || premises.filter != Filter::default() {
+        if self.scans_more(subject) {
             return u64::MAX;
         }
-        // Of a subject that nobody knows nothing is read.
-        let Some(scope) = self.book.scope(subject, &premises.filter, premises.roles) else { return 0 };
+        weight(self.book, subject, &self.asked.premises, |scope| self.weight_of_scope(scope))
+    }
+
+    /// Whether a subject's card, or forming its scope, may read rows and records of others.
+    pub fn scans_more(&self, subject: &Subject) -> bool {
+        let has_peers = kind_of(subject).is_some() && self.asked.asks_for_peers();
+        has_peers || self.asked.view >= View::Full || self.asked.premises.filter != Filter::default()
+    }
+
+    /// The same of a scope alone.
+    pub fn weight_of_scope(&self, scope: &Scope) -> u64 {
         let windows = [Some(&self.now), self.before.as_ref()].into_iter().flatten();
-        windows.map(|window| self.reads(&scope, window).weight(&self.asked.kpis)).sum()
+        windows.map(|window| self.reads(scope, window).weight(&self.asked.kpis)).sum()
     }
 
     fn reads(&self, scope: &Scope, window: &Window) -> Reads {
         let (dates, book) = (window.counted(), self.book);
         let into_month = DateRange { from: dates.from.month().first_day(), to: dates.from };
+        let if_asked = |kpi, count: &dyn Fn() -> u64| if self.asks_for(kpi) { count() } else { 0 };
         Reads {
             folded: book.rows_folded(scope, dates, self.rates)
                 + book.rows_folded(scope, into_month, RatesOn::OwnDay),
-            prospects: book.rows_of_prospects(scope, dates),
-            open: book.rows_ending_after(scope, self.open_on(window)),
-            spends: book.spend_count(),
+            prospects: if_asked(Kpi::CloseRate, &|| book.rows_of_prospects(scope, dates)),
+            open: if_asked(Kpi::OpportunityPipeline, &|| book.rows_ending_after(scope, self.open_on(window))),
+            spends: if_asked(Kpi::MarketingChannel, &|| book.spend_count()),
         }
     }
 
@@ -201,13 +209,18 @@ impl<'a> Cards<'a> {
     }
 
     pub fn subject(&self, subject: &Subject) -> Result<Card<'_>, Status> {
-        self.of_scope(subject, &self.scope(subject, &self.asked.premises.filter)?)
+        let scope = self.scope(subject, &self.asked.premises.filter)?;
+        self.of_scope(subject, &scope, self.book.identify(subject))
     }
 
-    /// The same where its scope is there.
-    pub fn of_scope(&self, subject: &Subject, scope: &Scope) -> Result<Card<'_>, Status> {
+    /// The same where its scope is there, and who counts in its place.
+    pub fn of_scope<'c>(
+        &'c self,
+        subject: &Subject,
+        scope: &Scope,
+        (survivor, name): (Subject, Option<&'c str>),
+    ) -> Result<Card<'c>, Status> {
         let filter = &self.asked.premises.filter;
-        let (survivor, name) = self.book.identify(subject);
         let whose = Whose::Subject(survivor.clone());
         let Some(boards) = &self.boards else {
             let of = CardOf { subject, filter, scope, peer_scope: scope, kept: None };

@@ -47,8 +47,14 @@ pub async fn batch_get<J: Journal>(
     let batch = parse::batch_get_scorecards(&request).map_err(failure::refusal)?;
     rpc.make_fresh(&tenant, &batch.consistency).await?;
 
+    let batch = Arc::new(batch);
+    let weighed = Arc::clone(&batch);
     let now = rpc.now();
-    let answers = rpc.ask(&tenant, batch.knowledge, move |book, settings, caller| {
+    let weigh = move |book: &Book, settings: &Settings| {
+        let weights = weighed.questions.iter().map(|question| weight(book, settings, question, now));
+        weights.fold(0, |sum: u64, weight| sum.saturating_add(weight).saturating_add(CARD_WEIGHT))
+    };
+    let answers = rpc.ask_weighed(&tenant, batch.knowledge, weigh, move |book, settings, caller| {
         let answers = batch.questions.iter().map(|asked| {
             caller.still_waits()?;
             answer(book, settings, asked, &request.premises, now)
@@ -59,6 +65,9 @@ pub async fn batch_get<J: Journal>(
     let revision_token = rpc.revision_token(&tenant, revision);
     Ok(Response::new(pb::BatchGetScorecardsResponse { answers, revision_token }))
 }
+
+/// What a card costs beside the rows that it reads, in rows.
+const CARD_WEIGHT: u64 = 500;
 
 /// How many rows a question reads at most. One that can't be asked reads none.
 fn weight(book: &Book, settings: &Settings, question: &parse::ScorecardQuestion, now: Instant) -> u64 {

@@ -15,7 +15,7 @@ use crate::domain::series::{Bucket, buckets};
 use crate::journal::Journal;
 use crate::proto::channelkpi::v1 as pb;
 
-/// A bucket's own card, in rows.
+/// What a bucket costs beside the rows that it reads, in rows.
 const BUCKET_WEIGHT: u64 = 100;
 
 pub async fn get<J: Journal>(
@@ -45,9 +45,14 @@ fn weight(book: &Book, settings: &Settings, question: &SeriesQuestion, now: Inst
     let SeriesQuestion { subject, unit, asked, .. } = question;
     let Ok(span) = Cards::window(settings, asked, asked.as_of, now) else { return 0 };
     let rates = asked.premises.exchange.rates_in(&span);
+    let cards = |bucket| Cards::of_bucket(book, settings, asked, bucket, rates, None);
+    if cards(span).scans_more(subject) {
+        return u64::MAX;
+    }
+    let Ok(scope) = scope(book, subject, &asked.premises) else { return 0 };
     let weight = |bucket: &Bucket| {
-        let cards = Cards::of_bucket(book, settings, asked, bucket.window, rates, None);
-        BUCKET_WEIGHT.saturating_add(cards.weight(subject))
+        let weight = cards(bucket.window).weight_of_scope(&scope);
+        weight.saturating_add(BUCKET_WEIGHT)
     };
     let buckets = buckets(&span, *unit, &settings.period_starts());
     // Of more there is no answer.
@@ -71,6 +76,7 @@ fn answer(
     }
     // Also where no day has come and nothing is told.
     let scope = scope(book, subject, &asked.premises)?;
+    let (survivor, name) = book.identify(subject);
     let rates = asked.premises.exchange.rates_in(&span);
     let mut points = Vec::with_capacity(buckets.len());
     let (mut oldest_rate_on, mut open_before_count) = (None, None);
@@ -78,12 +84,11 @@ fn answer(
         let cards = Cards::of_bucket(book, settings, asked, bucket.window, rates, open_before_count);
         caller.still_waits()?;
         let cards = cards.of_subject(subject);
-        let card = cards.of_scope(subject, &scope)?;
+        let card = cards.of_scope(subject, &scope, (survivor.clone(), name))?;
         open_before_count = Some(card.now.standing.open_after_count());
         oldest_rate_on = [oldest_rate_on, card.oldest_rate_on].into_iter().flatten().min();
         points.push(series::point(bucket, cards.render(&card)));
     }
-    let (survivor, name) = book.identify(subject);
     Ok(pb::GetSeriesResponse {
         subject: Some(value::subject(&survivor)),
         name: name.unwrap_or_default().to_owned(),

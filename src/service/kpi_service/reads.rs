@@ -1,5 +1,5 @@
-//! Weight: what a card costs, told before it is asked. A light one is answered at once, any other off the async
-//! threads.
+//! Reads: what a card may cost, told before it is asked. A light one is answered at once, any other off the
+//! async threads.
 
 use crate::kpi::Kpi;
 
@@ -16,7 +16,7 @@ pub struct Reads {
 }
 
 /// An open deal is looked up as it stood then.
-const OPEN_DEAL_WEIGHT: u64 = 5;
+pub const OPEN_DEAL_WEIGHT: u64 = 20;
 
 // === impl Reads ===
 
@@ -50,7 +50,7 @@ mod tests {
             (vec![DealCount], 70),
             (vec![AverageDealSize, DealCount, DealVelocity], 70), // read from the same sums
             (vec![CloseRate], 270),
-            (vec![OpportunityPipeline, MarketingChannel], 70 + 5 * 30 + 4),
+            (vec![OpportunityPipeline, MarketingChannel], 70 + 20 * 30 + 4),
             (vec![DealCount, Kpi::ValueScore], u64::MAX),
         ] {
             assert_eq!(reads.weight(&kpis), expected, "{kpis:?}");
