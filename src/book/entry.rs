@@ -187,7 +187,8 @@ impl Value {
 impl Entry {
     /// What the deal or lead adds, once: its counts, and `amount` of money.
     pub fn measures(&self, amount: Option<Amount>) -> Measures {
-        measures(self.event, self.on, self.other_on, self.is_prospect, amount)
+        let measures = measures(self.event, self.on, self.other_on, self.is_prospect, amount);
+        measures.by_channel(self.traits.channel.is_some())
     }
 }
 

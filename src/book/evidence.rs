@@ -9,6 +9,7 @@ use super::Book;
 use super::entry::{Event, Outcome, ProspectOutcome};
 use super::packed::{DealRef, LeadRef};
 use super::page::{Page, Parts, Row, Sheet};
+use super::patience::{IsAwaited, while_awaited};
 use super::scope::Scope;
 use crate::domain::amount::{Amount, Money};
 use crate::domain::calendar::{Date, DateRange};
@@ -245,12 +246,13 @@ impl Book {
         asked: Behind,
         after: Option<Place<'_>>,
         count: usize,
+        is_awaited: IsAwaited<'_>,
     ) -> EvidencePage<'a> {
         let (mut total, mut work_day_count) = (Tally::default(), 0);
         let mut first: Vec<Found<'_>> = Vec::new();
         // One more than the page holds: whether there is a next page is known without asking again.
         let wanted = count + 1;
-        for found in self.found_behind(scope, asked) {
+        for found in while_awaited(self.found_behind(scope, asked), is_awaited) {
             total += Tally {
                 count: 1,
                 priced_count: found.amount.is_some().into(),
@@ -472,7 +474,7 @@ mod tests {
         let mut walked: Vec<Contribution<'a>> = Vec::new();
         loop {
             let after = walked.last().map(|last| last.place);
-            let page = book.evidence_page(scope, asked, after, size);
+            let page = book.evidence_page(scope, asked, after, size, &|| true);
             assert_eq!(&(page.total, page.work_days), expected, "{asked:?}");
             assert!(page.contributions.len() == size || !page.goes_on, "a page is full but for the last");
             let goes_ahead =

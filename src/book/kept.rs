@@ -19,9 +19,12 @@ use super::Book;
 use super::board::{Board, BoardQuestion, LinesOf, Telling};
 use super::leaderboard::Orders;
 use super::pages::Pages;
+use super::regions::RegionCohorts;
 use crate::domain::calendar::Date;
+use crate::domain::ids::Term;
 use crate::domain::subject::Subject;
 use crate::kpi::peers::{Peer, PeerGroup};
+use crate::kpi::standing::{Cohort, Standing};
 use crate::kpi::value_score::PeerTotal;
 
 /// Under test few, so that small histories drop some.
@@ -58,6 +61,8 @@ struct ToldBoard {
     telling: Telling,
     extent: Extent,
     board: Board,
+    /// Where somebody asked for them.
+    regions: OnceLock<RegionCohorts>,
 }
 
 /// What a batch does to a board.
@@ -210,7 +215,7 @@ impl Book {
             let telling = self.telling(&kept.asked);
             let board = self.tell_board(&kept.asked, &telling);
             let edition = self.kept.edition_count.fetch_add(1, Ordering::Relaxed) + 1;
-            ToldBoard { edition, telling, extent: self.extent(), board }
+            ToldBoard { edition, telling, extent: self.extent(), board, regions: OnceLock::new() }
         });
         kept
     }
@@ -223,6 +228,19 @@ impl Book {
     /// A subject among its peers. None: it isn't its own peer.
     pub fn peer<'a>(&self, kept: &'a KeptBoard, subject: &Subject) -> Option<(&'a Peer, &'a PeerGroup)> {
         kept.peer_by_number(self, self.number_of(subject)?)
+    }
+
+    /// A subject's standing on a board: nothing where it had nothing.
+    pub fn standing_on(&self, kept: &KeptBoard, subject: &Subject) -> Standing {
+        let number = self.number_of(subject);
+        let row = number.map(|number| kept.board().row(number).standing);
+        row.unwrap_or_else(|| Standing::nothing(kept.asked.dates))
+    }
+
+    /// What became of all prospects of a region that came in a board's window, whatever its filter is.
+    pub fn region_cohort(&self, kept: &KeptBoard, region: &Term) -> Cohort {
+        let regions = kept.told().regions.get_or_init(|| RegionCohorts::tell(self, &kept.asked));
+        self.region(region).map_or_else(Cohort::default, |region| regions.of(Some(region)))
     }
 
     fn extent(&self) -> Extent {
@@ -245,6 +263,9 @@ impl Book {
             if by_deals_of_leads {
                 return Change::Unfit;
             }
+            if let Some(regions) = told.regions.get_mut() {
+                regions.take_out(self, asked, before);
+            }
             Change::of(self.take_out(asked, &told.telling, &mut told.board, before))
         });
     }
@@ -255,6 +276,9 @@ impl Book {
         kept.each(|asked, told| {
             if !told.telling.fits(&told.extent, &extent) {
                 return Change::Unfit;
+            }
+            if let Some(regions) = told.regions.get_mut() {
+                regions.put_in(self, asked, after);
             }
             Change::of(self.put_in(asked, &told.telling, &mut told.board, after))
         });

@@ -356,21 +356,22 @@ impl Book {
         if asked.kind != SubjectKind::Partner {
             return HashMap::new();
         }
-        let spends = self.spends_by_partner();
         let line = |partner| match asked.include_sub_partners {
             true => self.partner_trees.line(partner),
             false => smallvec::smallvec![self.partner_trees.survivor(partner)],
         };
-        let spenders: HashSet<PartnerRef> = spends.partners().flat_map(line).collect();
+        let names = &self.records.dictionary.partners;
+        let partners = self.spends.partners().filter_map(|partner| names.get(partner.as_str()));
+        let spenders: HashSet<PartnerRef> = partners.flat_map(line).collect();
         let mut told = HashMap::new();
         for partner in spenders {
-            let id = Id::try_new(self.records.dictionary.partners.name(partner)).expect("ids went in as ids");
+            let id = Id::try_new(names.name(partner)).expect("ids went in as ids");
             let subject = Subject::Partner { partner: id, include_sub_partners: asked.include_sub_partners };
             let Premises { filter, roles, .. } = &asked.premises;
             let Some(scope) = self.scope(&subject, filter, *roles) else { continue };
             let question =
                 MarketingQuestion { subject: &subject, filter, scope: &scope, basis: Basis::Period, rates };
-            let found = self.marketing_of(&question, window, Some(&spends));
+            let found = self.marketing(&question, window);
             *oldest_rate_on = older(*oldest_rate_on, found.oldest_rate_on);
             told.insert(partner.number(), return_on_investment(&found.found.attributed()));
         }

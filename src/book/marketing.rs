@@ -18,18 +18,20 @@ use super::contribute::{life_of, value_on};
 use super::entry::{Event, Outcome, ProspectOutcome, Value};
 use super::packed::{ChannelRef, LeadRef, PartnerRef};
 use super::page::{Page, Parts, Row, Sheet};
+use super::pages::older;
 use super::pipeline::Found;
 use super::scope::Scope;
+use super::spends::Spent;
 use crate::domain::amount::{Amount, Money};
 use crate::domain::calendar::{Date, DateRange};
 use crate::domain::filter::Filter;
 use crate::domain::ids::Id;
 use crate::domain::premises::RatesOn;
-use crate::domain::record::{LeadOutcome, Media, Settings, Spend as SpendRecord};
+use crate::domain::record::{LeadOutcome, Media, Settings};
 use crate::domain::subject::Subject;
 use crate::domain::window::Window;
-use crate::kpi::marketing_channel::{Basis, Channel, MarketingFold, Performance, Spend};
-use crate::kpi::measures::Tally;
+use crate::kpi::marketing_channel::{AllChannels, Basis, Channel, MarketingFold, Performance, Spend};
+use crate::kpi::measures::{Measures, Tally};
 
 /// What is asked of every window.
 #[derive(Clone, Copy)]
@@ -58,17 +60,6 @@ enum Spenders {
     For(Vec<PartnerRef>),
 }
 
-/// The current spends that name a partner, by it.
-pub(super) struct SpendsByPartner<'a>(HashMap<PartnerRef, Vec<&'a SpendRecord>>);
-
-// === impl SpendsByPartner ===
-
-impl SpendsByPartner<'_> {
-    pub fn partners(&self) -> impl Iterator<Item = PartnerRef> {
-        self.0.keys().copied()
-    }
-}
-
 type Entries<'a> = Box<dyn Iterator<Item = (&'a Row, Parts<'a>)> + 'a>;
 
 // === impl Rows ===
@@ -82,7 +73,7 @@ impl Rows {
     }
 
     fn note_rate(&mut self, value: Value) {
-        self.oldest_rate_on = self.oldest_rate_on.into_iter().chain(value.oldest_rate_on()).min();
+        self.oldest_rate_on = older(self.oldest_rate_on, value.oldest_rate_on());
     }
 }
 
@@ -92,34 +83,6 @@ impl Book {
     /// What came by each channel within the days of a window that have come. Every channel that was sent
     /// and not deleted has a row, and every other one that something in the window names.
     pub fn marketing(&self, asked: &MarketingQuestion<'_>, window: &Window) -> Found<MarketingFold<'_>> {
-        self.marketing_of(asked, window, None)
-    }
-
-    /// The spends that name partners: found once for all partners that are asked about.
-    pub(super) fn spends_by_partner(&self) -> SpendsByPartner<'_> {
-        let mut spends: HashMap<PartnerRef, Vec<&SpendRecord>> = HashMap::new();
-        for spend in self.current_spends() {
-            let partner = spend.partner.as_ref();
-            let partner = partner.and_then(|id| self.records.dictionary.partners.get(id.as_str()));
-            if let Some(partner) = partner {
-                spends.entry(partner).or_default().push(spend);
-            }
-        }
-        SpendsByPartner(spends)
-    }
-
-    fn current_spends(&self) -> impl Iterator<Item = &SpendRecord> {
-        let current = self.records.spends.chains().filter_map(|(_, chain)| chain.current());
-        current.filter_map(|kept| kept.content.present())
-    }
-
-    /// The same of a partner, where its spends are found already.
-    pub(super) fn marketing_of(
-        &self,
-        asked: &MarketingQuestion<'_>,
-        window: &Window,
-        spends: Option<&SpendsByPartner<'_>>,
-    ) -> Found<MarketingFold<'_>> {
         let spenders = self.spenders(asked);
         let are_leads_counted = !asked.filter.asks_for_deals_only();
         let nothing = Performance::nothing(asked.basis, are_leads_counted, spenders.is_some());
@@ -134,7 +97,12 @@ impl Book {
                 Basis::Cohort => self.add_cohort(&mut rows, asked, dates, window.as_of, settings),
             }
             if let Some(spenders) = spenders {
-                self.add_spends(&mut rows, asked, &spenders, spends, dates, settings);
+                self.each_spend(asked, &spenders, dates, |channel, part, rate_on| {
+                    rows.oldest_rate_on = older(rows.oldest_rate_on, rate_on);
+                    if let Some(spend) = &mut rows.of(Some(channel)).spend {
+                        *spend += part;
+                    }
+                });
             }
         }
         self.named(rows, asked.scope)
@@ -243,52 +211,80 @@ impl Book {
         }
     }
 
-    fn add_spends(
+    /// What came by all channels together within the days of a window: as much of it as cards tell. `measures`
+    /// are those that the scope's fold found in these days.
+    pub fn by_all_channels(
         &self,
-        rows: &mut Rows,
+        asked: &MarketingQuestion<'_>,
+        measures: &Measures,
+        window: &Window,
+    ) -> Found<AllChannels> {
+        let mut spend = None;
+        let mut oldest_rate_on = None;
+        if let Some(spenders) = self.spenders(asked) {
+            let spent = spend.insert(Spend::default());
+            self.each_spend(asked, &spenders, window.counted(), |_, part, rate_on| {
+                *spent += part;
+                oldest_rate_on = older(oldest_rate_on, rate_on);
+            });
+        }
+        let are_leads_counted = !asked.filter.asks_for_deals_only();
+        Found { found: AllChannels::new(measures, are_leads_counted, spend), oldest_rate_on }
+    }
+
+    /// Walks what was spent within `dates`, each with its channel and the date of the oldest rate that it took.
+    fn each_spend(
+        &self,
         asked: &MarketingQuestion<'_>,
         spenders: &Spenders,
-        found: Option<&SpendsByPartner<'_>>,
         dates: DateRange,
-        settings: &Settings,
+        mut take: impl FnMut(ChannelRef, Spend, Option<Date>),
     ) {
-        let dictionary = &self.records.dictionary;
-        let is_for = |spend: &&SpendRecord| match spenders {
-            Spenders::Everyone => true,
+        let Some(settings) = self.settings() else { return };
+        let mut take_spent = |spent: &Spent| {
+            if passes(asked.scope, Some(spent.channel)) {
+                let days =
+                    DateRange { from: dates.from.max(spent.dates.from), to: dates.to.min(spent.dates.to) };
+                let (spend, rate_on) = self.spend_in(spent, days, asked.rates, settings);
+                take(spent.channel, spend, rate_on);
+            }
+        };
+        match spenders {
+            Spenders::Everyone => self.spends.touching(dates).for_each(take_spent),
             Spenders::For(partners) => {
-                let partner = spend.partner.as_ref().and_then(|id| dictionary.partners.get(id.as_str()));
-                partner.is_some_and(|partner| partners.binary_search(&partner).is_ok())
-            }
-        };
-        let spends: Box<dyn Iterator<Item = &SpendRecord>> = match (spenders, found) {
-            (Spenders::For(partners), Some(found)) => {
-                let of_each = partners.iter().filter_map(|partner| found.0.get(partner));
-                Box::new(of_each.flatten().copied())
-            }
-            _ => Box::new(self.current_spends().filter(is_for)),
-        };
-        for spend in spends {
-            let channel = dictionary.channels.get(spend.channel.as_str());
-            if !passes(asked.scope, channel) {
-                continue;
-            }
-            let days = DateRange { from: dates.from.max(spend.dates.from), to: dates.to.min(spend.dates.to) };
-            for n in 0..days.days().max(0) {
-                let on = days.from.plus_days(n);
-                let amount = part_on(spend, on);
-                let money = Money { amount, currency: spend.amount.currency };
-                let rates_on = asked.rates.day().unwrap_or(on);
-                let value = value_on(Some(money), rates_on, settings, &self.ground.rates);
-                rows.note_rate(value);
-                let spent = match value.amount() {
-                    Some(amount) => Spend { amount_e4: amount.e4().into(), unconverted_day_count: 0 },
-                    None => Spend { amount_e4: 0, unconverted_day_count: 1 },
-                };
-                if let Some(spend) = &mut rows.of(channel).spend {
-                    *spend += spent;
+                let names = &self.records.dictionary.partners;
+                for &partner in partners {
+                    self.spends.of_partner(names.name(partner), dates).for_each(&mut take_spent);
                 }
             }
         }
+    }
+
+    /// What of a spend falls on some of its days.
+    fn spend_in(
+        &self,
+        spent: &Spent,
+        days: DateRange,
+        rates: RatesOn,
+        settings: &Settings,
+    ) -> (Spend, Option<Date>) {
+        if spent.amount.currency == settings.reporting_currency {
+            let amount_e4 = spent.part_in(days).e4().into();
+            return (Spend { amount_e4, unconverted_day_count: 0 }, None);
+        }
+        let (mut spend, mut oldest_rate_on) = (Spend::default(), None);
+        for n in 0..days.days() {
+            let from = days.from.plus_days(n);
+            let amount = spent.part_in(DateRange { from, to: from.next() });
+            let money = Money { amount, ..spent.amount };
+            let value = value_on(Some(money), rates.day().unwrap_or(from), settings, &self.ground.rates);
+            oldest_rate_on = older(oldest_rate_on, value.oldest_rate_on());
+            spend += match value.amount() {
+                Some(amount) => Spend { amount_e4: amount.e4().into(), unconverted_day_count: 0 },
+                None => Spend { amount_e4: 0, unconverted_day_count: 1 },
+            };
+        }
+        (spend, oldest_rate_on)
     }
 
     /// The rows by the ids of their channels, with those of the channels by which nothing came.
@@ -323,13 +319,4 @@ fn is_won(row: &Row) -> bool {
 fn passes(scope: &Scope, channel: Option<ChannelRef>) -> bool {
     let asked = scope.test.as_ref().and_then(|test| test.channels.as_ref());
     asked.is_none_or(|asked| asked.contains(&channel))
-}
-
-/// What of a spend falls on one of its days: whole ten-thousandths, the remainder one each to its first
-/// days.
-fn part_on(spend: &SpendRecord, on: Date) -> Amount {
-    let days = i64::from(spend.dates.days());
-    let (each_e4, rest_e4) = (spend.amount.amount.e4() / days, spend.amount.amount.e4() % days);
-    let is_among_first = i64::from(on.days_since(spend.dates.from)) < rest_e4;
-    Amount::try_from_e4(each_e4 + i64::from(is_among_first)).expect("a part is at most the whole")
 }

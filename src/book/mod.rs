@@ -42,20 +42,24 @@ mod oracle;
 mod packed;
 mod page;
 mod pages;
+mod patience;
 mod pipeline;
 mod pools;
 mod quality;
 mod records;
+mod regions;
 mod roster;
 mod scope;
 #[cfg(test)]
 mod small_tenant;
 mod snapshot;
+mod spends;
 mod standing;
 mod stock;
 mod targets;
 mod telling;
 mod trees;
+mod weight;
 
 use std::collections::BTreeMap;
 
@@ -72,6 +76,7 @@ use self::pages::Pages;
 use self::pools::Pools;
 use self::records::Records;
 use self::roster::Rosters;
+use self::spends::Spends;
 use self::stock::Stocks;
 use self::trees::{Sent, Trees};
 use crate::domain::calendar::Instant;
@@ -89,6 +94,7 @@ pub use self::kept::{BoardPin, KeptBoard};
 pub use self::leaderboard::{Leaderboard, LeaderboardQuestion, Ranked};
 pub use self::marketing::MarketingQuestion;
 pub use self::pages::Fold;
+pub use self::patience::IsAwaited;
 pub use self::pipeline::Found;
 pub use self::quality::{Finding, FindingKind, Quality, QualityQuestion};
 pub use self::records::{Cursor, StoredVersion};
@@ -127,6 +133,7 @@ pub struct Book {
     /// The unit of each employee.
     unit_of: Vec<Option<UnitRef>>,
     rosters: Rosters,
+    spends: Spends,
     stocks: Stocks,
     kept: KeptBoards,
 }
@@ -218,14 +225,16 @@ impl Book {
         self.note_stocks(&mut stocks, &deals_before, false);
 
         let named_before: Vec<Option<LeadRef>> = brought.iter().map(|&deal| self.lead_of(deal)).collect();
-        let (mut trees_change, mut channels_change) = (false, false);
+        let (mut trees_change, mut channels_change, mut spends_change) = (false, false, false);
         for version in batch.versions {
             let in_trees =
                 matches!(version.record, Record::Partner(..) | Record::Employee(..) | Record::Unit(..));
             let is_channel = matches!(version.record, Record::Channel(..));
+            let is_spend = matches!(version.record, Record::Spend(..));
             let placed = self.records.insert(version, arrival);
             trees_change |= in_trees && placed != Placed::Known;
             channels_change |= is_channel && placed != Placed::Known;
+            spends_change |= is_spend && placed != Placed::Known;
         }
         if let Some(ground) = ground {
             self.ground = ground;
@@ -244,6 +253,9 @@ impl Book {
         }
         if trees_change {
             self.grow_trees();
+        }
+        if spends_change {
+            self.spends = Spends::of(&self.records.dictionary, &self.records.spends);
         }
         if trees_change || channels_change {
             kept.clear();

@@ -4,8 +4,8 @@
 //! 1. Rows are strictly ordered by (slot, date, number, part, event), in chunks of at most [`CHUNK_ROWS`].
 //! 2. An entry has one row for each of its shares. Where entries count once and whole, the row of the
 //!    first share alone counts.
-//! 3. `by_slot`, `by_desk` and `by_day` are the sums of the rows. `by_slot` holds what was sourced, of slots
-//!    with many rows also by day: no question about a slot reads more than [`DAYS_FROM_ROWS`] rows of a page.
+//! 3. `by_slot`, `by_desk`, `by_day` and `month` are the sums of the rows. `by_slot` holds what was sourced, of
+//!    slots with many rows also by day: no question about a slot reads more than [`DAYS_FROM_ROWS`] rows of a page.
 
 mod gathered;
 
@@ -29,6 +29,9 @@ pub use self::gathered::{Gathered, Renumbered};
 
 /// Under test few, so that small histories split chunks.
 const CHUNK_ROWS: usize = if cfg!(test) { 4 } else { 256 };
+
+/// More slots than these aren't looked up one by one only to find out how many rows they have.
+const SLOTS_WEIGHED_MAX: usize = 16;
 
 /// Slots with as many rows in a month have their sums by day too. Under test few, so that small histories do.
 const DAYS_FROM_ROWS: u32 = if cfg!(test) { 3 } else { 256 };
@@ -88,7 +91,7 @@ pub struct StandsAs {
     pub expected_close: Option<Date>,
 }
 
-/// A role and two facts, in a byte.
+/// A role and three facts, in a byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Marks(u8);
 
@@ -168,11 +171,16 @@ impl Marks {
     const ROLE: u8 = 0b0011;
     const SHARED: u8 = 0b0100;
     const PROSPECT: u8 = 0b1000;
+    const BY_CHANNEL: u8 = 0b1_0000;
 
-    fn new(role: Role, shared: bool, is_prospect: bool) -> Self {
-        let shared = if shared { Self::SHARED } else { 0 };
-        let prospect = if is_prospect { Self::PROSPECT } else { 0 };
-        Self(role as u8 | shared | prospect)
+    fn of(entry: &Entry, role: Role) -> Self {
+        let mark = |holds: bool, mark: u8| if holds { mark } else { 0 };
+        Self(
+            role as u8
+                | mark(entry.shares.len() > 1, Self::SHARED)
+                | mark(entry.is_prospect, Self::PROSPECT)
+                | mark(entry.traits.channel.is_some(), Self::BY_CHANNEL),
+        )
     }
 }
 
@@ -221,7 +229,8 @@ impl Row {
 
     /// What the row's entry adds, once: its counts, and `amount` of money.
     pub fn measures(&self, amount: Option<Amount>) -> Measures {
-        measures(self.event, self.on, self.other_on, self.is_prospect(), amount)
+        let measures = measures(self.event, self.on, self.other_on, self.is_prospect(), amount);
+        measures.by_channel(self.marks.0 & Marks::BY_CHANNEL != 0)
     }
 
     /// The shares of the row's entry.
@@ -243,7 +252,8 @@ impl Row {
 /// The counts of measures, without their amounts: what a shared entry adds once too often where several
 /// of its shares are summed.
 pub(super) fn counts(mut measures: Measures) -> Measures {
-    for tally in [&mut measures.opened, &mut measures.won, &mut measures.lost, &mut measures.expired] {
+    let Measures { opened, won, lost, expired, channel_won, .. } = &mut measures;
+    for tally in [opened, won, lost, expired, channel_won] {
         tally.amount_e4 = 0;
     }
     measures
@@ -534,6 +544,16 @@ impl Sheet {
         self.shared.values().map(|shared| (&shared.first, shared.shares.as_slice()))
     }
 
+    /// How many rows [`Self::entries`] looks at, at most.
+    pub fn rows_read(&self, scope: &Scope, from: Date, last: Date) -> usize {
+        match &scope.slots {
+            Some(slots) if slots.len() <= SLOTS_WEIGHED_MAX && !scope.asks_for_unkept_rest() => {
+                slots.iter().map(|&slot| self.rows.count_of_slot(slot, from, last)).sum()
+            }
+            _ => self.rows.chunks.len() * CHUNK_ROWS,
+        }
+    }
+
     /// All rows.
     pub fn rows(&self) -> impl Iterator<Item = &Row> {
         self.rows.iter()
@@ -603,7 +623,7 @@ fn rows_of(pooled: Pooled, entry: &Entry) -> impl Iterator<Item = Row> {
         terms,
         event: entry.event,
         part: at,
-        marks: Marks::new(share.role, entry.shares.len() > 1, entry.is_prospect),
+        marks: Marks::of(entry, share.role),
     })
 }
 
@@ -706,6 +726,18 @@ impl Rows {
                 None => &chunk[..],
             }
         })
+    }
+
+    /// How many rows of a slot there are from `from` to `last`, at most.
+    fn count_of_slot(&self, slot: Slot, from: Date, last: Date) -> usize {
+        if self.chunks.is_empty() {
+            return 0;
+        }
+        let place = |key: Key, chunk: usize| {
+            chunk * CHUNK_ROWS + self.chunks[chunk].partition_point(|row| row.key() < key)
+        };
+        let (least, end) = ((slot, from, 0, 0, Event::LEAST), (slot, last, u32::MAX, u8::MAX, Event::LEAST));
+        place(end, self.chunk_of(end)).saturating_sub(place(least, self.chunk_of(least)))
     }
 
     /// The rows of a slot from `from` to `last`.

@@ -168,6 +168,41 @@ impl Pages {
         pages.flat_map(move |(_, page)| sheet(page).entries(pools, scope, from, last))
     }
 
+    /// How many rows a fold over `dates` reads at most. A page that answers with a sum counts as one.
+    pub fn rows_folded(&self, scope: &Scope, dates: DateRange, rates: RatesOn) -> usize {
+        if dates.days() <= 0 {
+            return 0;
+        }
+        let pages = self.0.range(dates.from.month()..=dates.to.plus_days(-1).month());
+        let weight = |(month, page): (&Month, &Page)| {
+            let is_whole = dates.from <= month.first_day() && month.next().first_day() <= dates.to;
+            if keeps_sum(scope, is_whole) && !page.has_foreign(rates) {
+                return 1;
+            }
+            let (from, last) = (dates.from, dates.to.plus_days(-1));
+            [&page.opened, &page.ended, &page.leads]
+                .map(|sheet| sheet.rows_read(scope, from, last))
+                .iter()
+                .sum()
+        };
+        pages.map(weight).sum()
+    }
+
+    /// How many rows [`Self::entries`] looks at, at most.
+    pub fn rows_read<'a>(
+        &'a self,
+        sheet: impl Fn(&'a Page) -> &'a Sheet,
+        scope: &Scope,
+        from: Date,
+        last: Date,
+    ) -> usize {
+        if last < from {
+            return 0;
+        }
+        let pages = self.0.range(from.month()..=last.month());
+        pages.map(|(_, page)| sheet(page).rows_read(scope, from, last)).sum()
+    }
+
     /// The ends of a scope's deals that are open at the end of a date.
     pub fn open<'a>(
         &'a self,
@@ -199,16 +234,23 @@ impl Pages {
 
 /// The page's sum for a scope, where the page keeps one.
 fn sum_of(page: &Page, scope: &Scope, dates: DateRange, is_whole: bool) -> Option<Measures> {
-    if scope.test.is_some() {
-        return None;
-    }
-    match (&scope.slots, &scope.desks) {
-        (None, None) if is_whole => Some(page.whole_tenant()),
-        (None, None) => Some(page.tenant(dates)),
-        (None, Some(desks)) if is_whole => Some(page.desks(desks)),
-        (Some(slots), None) if scope.roles == Roles::SOURCED => Some(page.slots(slots, dates, is_whole)),
-        _ => None,
-    }
+    keeps_sum(scope, is_whole).then(|| match (&scope.slots, &scope.desks) {
+        (Some(slots), _) => page.slots(slots, dates, is_whole),
+        (None, Some(desks)) => page.desks(desks),
+        (None, None) if is_whole => page.whole_tenant(),
+        (None, None) => page.tenant(dates),
+    })
+}
+
+/// Whether a page keeps a sum for a scope.
+fn keeps_sum(scope: &Scope, is_whole: bool) -> bool {
+    scope.test.is_none()
+        && match (&scope.slots, &scope.desks) {
+            (None, None) => true,
+            (None, Some(_)) => is_whole,
+            (Some(_), None) => scope.roles == Roles::SOURCED,
+            (Some(_), Some(_)) => false,
+        }
 }
 
 /// By how much a scope's open deals grew in the page's month, where a column says it.

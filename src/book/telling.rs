@@ -10,6 +10,7 @@ use super::packed::{DealRef, LeadRef};
 use super::page::Renumbered;
 use super::pages::{GatheredPages, Pages};
 use super::pools::{Pool, Pools, Traits};
+use super::spends::Spends;
 use super::{Book, Retell, current_rate};
 
 /// Records that a thread takes at a time. Under test few, so that small histories are shared out.
@@ -50,6 +51,7 @@ impl Book {
             (self.ground, self.pages, self.pools) = (ground, pages, pools);
         }
         self.grow_trees();
+        self.spends = Spends::of(&self.records.dictionary, &self.records.spends);
     }
 
     /// What the records are told under.

@@ -1,5 +1,7 @@
 //! Standing: all that a subject's KPIs in a window are told from.
 
+use std::ops::{AddAssign, SubAssign};
+
 use super::measures::Measures;
 use crate::domain::calendar::DateRange;
 
@@ -68,5 +70,20 @@ impl Standing {
     /// The days on which each deal was open, added up; one opened and ended on one day counts one.
     pub fn work_days(&self) -> i64 {
         self.measures.work_days(self.open_before_count, self.dates)
+    }
+}
+
+impl AddAssign for Cohort {
+    fn add_assign(&mut self, other: Self) {
+        self.prospect_count += other.prospect_count;
+        self.purchased_count += other.purchased_count;
+        self.lost_count += other.lost_count;
+    }
+}
+impl SubAssign for Cohort {
+    fn sub_assign(&mut self, other: Self) {
+        self.prospect_count -= other.prospect_count;
+        self.purchased_count -= other.purchased_count;
+        self.lost_count -= other.lost_count;
     }
 }

@@ -51,6 +51,7 @@ struct Priced {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Ends {
     won: Priced,
+    channel_won: Priced,
     lost: Priced,
     expired: Priced,
     day_numbers: i64,
@@ -71,6 +72,7 @@ struct Work {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Prospects {
     lead_count: u32,
+    channel_lead_count: u32,
     converted_lead_count: u32,
     disqualified_lead_count: u32,
     prospect_count: u32,
@@ -125,6 +127,7 @@ impl Ends {
     #[inline]
     fn note(&mut self, more: &Measures, sign: Sign) {
         self.won.note(&more.won, sign);
+        self.channel_won.note(&more.channel_won, sign);
         self.lost.note(&more.lost, sign);
         self.expired.note(&more.expired, sign);
         sum(&mut self.day_numbers, more.ended_day_numbers, sign);
@@ -151,6 +154,7 @@ impl Prospects {
     #[inline]
     fn note(&mut self, more: &Measures, sign: Sign) {
         count(&mut self.lead_count, more.lead_count, sign);
+        count(&mut self.channel_lead_count, more.channel_lead_count, sign);
         count(&mut self.converted_lead_count, more.converted_lead_count, sign);
         count(&mut self.disqualified_lead_count, more.disqualified_lead_count, sign);
         count(&mut self.prospect_count, more.prospect_count, sign);
@@ -208,6 +212,7 @@ impl Sums {
     pub fn row(&self, number: u32) -> Peer {
         let Ends {
             won,
+            channel_won,
             lost,
             expired,
             day_numbers: ended_day_numbers,
@@ -219,6 +224,7 @@ impl Sums {
         let Work { opened, day_numbers: opened_day_numbers, open_before_count } = get(&self.work, number);
         let Prospects {
             lead_count,
+            channel_lead_count,
             converted_lead_count,
             disqualified_lead_count,
             prospect_count,
@@ -229,6 +235,7 @@ impl Sums {
             opened: opened.tally(),
             opened_day_numbers,
             won: won.tally(),
+            channel_won: channel_won.tally(),
             lost: lost.tally(),
             expired: expired.tally(),
             lost_to_competitor_count: lost_to_competitor_count.into(),
@@ -237,6 +244,7 @@ impl Sums {
             same_day_won_count: same_day_won_count.into(),
             cycle_days,
             lead_count: lead_count.into(),
+            channel_lead_count: channel_lead_count.into(),
             converted_lead_count: converted_lead_count.into(),
             disqualified_lead_count: disqualified_lead_count.into(),
             prospect_count: prospect_count.into(),
