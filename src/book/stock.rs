@@ -126,6 +126,10 @@ impl Stocks {
         Some(Arc::clone(stocks.entry(holder).or_default()))
     }
 
+    fn told(&self, holder: Holder) -> Option<Arc<OnceLock<Stock>>> {
+        self.0.lock().get(&holder).map(Arc::clone)
+    }
+
     /// The stock of a holder, where it is told.
     fn get_mut(&mut self, holder: Holder) -> Option<&mut Stock> {
         // Readers have a stock for as long as they have the book, which is the writer's alone now.
@@ -145,6 +149,14 @@ impl Book {
         let Some(tallies) = stock.at(on) else { return false };
         tallies.for_each(|(odds, tally)| take(odds, tally));
         true
+    }
+
+    /// Whether a stock says it at once.
+    pub(super) fn has_stock(&self, scope: &Scope, on: Date) -> bool {
+        let told = |holder| {
+            self.stocks.told(holder).is_some_and(|stock| stock.get().is_some_and(|s| s.foreign_count == 0))
+        };
+        self.holder(scope, on).is_some_and(told)
     }
 
     /// Whose stock a scope is, if a stock is worth while.

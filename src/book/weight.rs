@@ -29,6 +29,11 @@ impl Book {
         self.pages.rows_read(|page| &page.ended, scope, on.next(), Date::NEVER) as u64
     }
 
+    /// Those that tell what is open at the end of a date and what it is worth.
+    pub fn rows_of_worth(&self, scope: &Scope, on: Date) -> u64 {
+        if self.has_stock(scope, on) { 1 } else { self.rows_ending_after(scope, on) }
+    }
+
     /// How many spends there are, whatever is asked.
     pub fn spend_count(&self) -> u64 {
         self.spends.count() as u64
@@ -103,12 +108,12 @@ mod tests {
                     let Some(scope) = scope(&book, &subject) else { continue };
                     let last = dates.to.plus_days(-1);
                     let read = |sheet: fn(&Page) -> &Sheet| {
-                        book.pages.entries(sheet, &scope, dates.from, last).count() as u64
+                        book.pages.entries(&book.pools, sheet, &scope, dates.from, last).count() as u64
                     };
                     let read = read(|page| &page.opened) + read(|page| &page.leads);
                     let told = book.rows_of_prospects(&scope, dates);
                     prop_assert!(told >= read, "{told} of {read} for {subject:?} in {window}");
-                    let open_count = book.pages.open(&scope, last).count() as u64;
+                    let open_count = book.pages.open(&book.pools, &scope, last).count() as u64;
                     prop_assert!(book.rows_ending_after(&scope, last) >= open_count);
                     prop_assert!(book.rows_dated(&scope, dates) >= told);
                     if matches!(subject, Subject::Partner { .. }) {

@@ -199,7 +199,7 @@ impl<'a> Cards<'a> {
             folded: book.rows_folded(scope, dates, self.rates)
                 + book.rows_folded(scope, into_month, RatesOn::OwnDay),
             prospects: if_asked(Kpi::CloseRate, &|| book.rows_of_prospects(scope, dates)),
-            open: if_asked(Kpi::OpportunityPipeline, &|| book.rows_ending_after(scope, self.open_on(window))),
+            open: if_asked(Kpi::OpportunityPipeline, &|| book.rows_of_worth(scope, self.open_on(window))),
             spends: if_asked(Kpi::MarketingChannel, &|| book.spend_count()),
         }
     }
