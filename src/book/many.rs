@@ -29,17 +29,25 @@ impl<P: Packed> Many<P> {
         state: &State<P::Content>,
         dictionary: &mut Dictionary,
     ) -> Placed {
+        let content = state.present().map(|content| P::intern(content, dictionary));
+        self.insert_content(number, Kept { key, arrival, content }, dictionary)
+    }
+
+    /// The same, of names that were looked up. None: it is a deletion.
+    pub fn insert_content<K>(
+        &mut self,
+        number: Ref<K>,
+        version: Kept<Option<P>>,
+        dictionary: &Dictionary,
+    ) -> Placed {
         if self.chains.len() <= number.index() {
             self.chains.resize_with(number.index() + 1, Chain::default);
         }
         let (chain, arena) = (&mut self.chains[number.index()], &mut self.arena);
-        let content = match state {
-            State::Deleted(()) => Span::DELETED,
-            State::Present(content) => {
-                let packed = P::intern(content, dictionary);
-                arena.keep(&packed, chain.versions().iter().map(|known| known.content))
-            }
-        };
+        let Kept { key, arrival, content } = version;
+        let content = content.map_or(Span::DELETED, |packed| {
+            arena.keep(&packed, chain.versions().iter().map(|known| known.content))
+        });
         let order = |a: &Span, b: &Span| arena.cmp_content(*a, *b, dictionary);
         chain.insert(Kept { key, arrival, content }, order)
     }
