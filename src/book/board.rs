@@ -19,7 +19,7 @@ use smallvec::SmallVec;
 use super::Book;
 use super::entry::Share;
 use super::names::Ref;
-use super::packed::{DealRef, PartnerRef};
+use super::packed::PartnerRef;
 use super::page::{Parts, Row};
 use super::pages::Pages;
 use super::pools::DeskRef;
@@ -258,9 +258,9 @@ impl Book {
         let last = dates.to.plus_days(-1);
         let mut sums = Sums::new(dates);
 
-        let opened = pages.entries(|page| &page.opened, scope, dates.from, last);
-        let ended = pages.entries(|page| &page.ended, scope, dates.from, last);
-        let leads = pages.entries(|page| &page.leads, scope, dates.from, last);
+        let opened = pages.entries(&self.pools, |page| &page.opened, scope, dates.from, last);
+        let ended = pages.entries(&self.pools, |page| &page.ended, scope, dates.from, last);
+        let leads = pages.entries(&self.pools, |page| &page.leads, scope, dates.from, last);
         for (row, parts) in opened.chain(ended).chain(leads) {
             let value = self.value_of(row, rates);
             let is_opening = row.event.is_opening();
@@ -273,14 +273,14 @@ impl Book {
             });
         }
         // Deals opened before the window and ended in it or later were open before it.
-        for (row, parts) in pages.entries(|page| &page.ended, scope, dates.from, Date::NEVER) {
+        for (row, parts) in pages.entries(&self.pools, |page| &page.ended, scope, dates.from, Date::NEVER) {
             if row.other_on < dates.from {
                 lines.each(row, parts, None, |number, _| sums.row(number).standing.open_before_count += 1);
             }
         }
         if let Some(rates_on) = open_at_rates_of {
-            for (row, parts) in pages.open(scope, as_of) {
-                let value = self.open_value(DealRef::new(row.of), as_of, rates_on);
+            for (row, parts) in pages.open(&self.pools, scope, as_of) {
+                let value = self.open_value(row, as_of, rates_on);
                 rest_on(&mut sums.rate_dates, value.oldest_rate_on());
                 lines.each(row, parts, value.amount(), |number, part| {
                     sums.row(number).open += Tally::of(part);

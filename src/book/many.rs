@@ -3,6 +3,7 @@
 use super::chain::{Arrival, Chain, Kept, Placed};
 use super::names::Ref;
 use super::packed::{Arena, Dictionary, Packed, Span};
+use crate::domain::calendar::Instant;
 use crate::domain::record::{State, VersionKey};
 
 /// The chains of one kind of record.
@@ -65,6 +66,15 @@ impl<P: Packed> Many<P> {
             versions.get(at + 1).is_none_or(|next| next.key != kept.key)
         };
         versions.iter().enumerate().filter(is_last_of_its_key).map(|(_, kept)| kept)
+    }
+
+    /// When a record's current version was sent. None where it is the only one that was ever in force.
+    pub fn resent_at<K>(&self, number: Ref<K>) -> Option<Instant> {
+        match self.versions(number) {
+            [] | [_] => None,
+            _ => self.in_force(number).rev().next().filter(|_| self.in_force(number).nth(1).is_some()),
+        }
+        .map(|current| current.key.update_time)
     }
 
     /// The record as it counts: its current version, unless that is a deletion.
