@@ -397,12 +397,18 @@ impl Book {
         lead_entries(number, &lead, &deals, ground)
     }
 
-    /// Takes out what was and puts in what is; what stays is left alone.
+    /// Takes out what was and puts in what is; what stays is left alone, and where only what rows say changes
+    /// they stay in place.
     fn replace(&mut self, before: &[Entry], after: &[Entry]) {
+        let heir_of = |entry: &Entry| after.iter().find(|heir| heir.lies_like(entry));
         for entry in before.iter().filter(|entry| !after.contains(entry)) {
-            self.pages.remove(self.pools.intern(entry), entry);
+            let pooled = self.pools.intern(entry);
+            match heir_of(entry) {
+                Some(heir) => self.pages.amend((pooled, entry), (self.pools.intern(heir), heir)),
+                None => self.pages.remove(pooled, entry),
+            }
         }
-        for entry in after.iter().filter(|entry| !before.contains(entry)) {
+        for entry in after.iter().filter(|entry| !before.iter().any(|known| known.lies_like(entry))) {
             self.pages.insert(self.pools.intern(entry), entry);
         }
     }

@@ -54,6 +54,13 @@ impl Pages {
         self.0.values_mut().for_each(Page::order);
     }
 
+    /// Puts an entry where another lies that [`Entry::lies_like`] it.
+    pub fn amend(&mut self, was: (Pooled, &Entry), now: (Pooled, &Entry)) {
+        if let Some(page) = self.0.get_mut(&now.1.on.month()) {
+            page.amend(was, now);
+        }
+    }
+
     pub fn remove(&mut self, pooled: Pooled, entry: &Entry) {
         let month = entry.on.month();
         if let Some(page) = self.0.get_mut(&month) {
