@@ -150,8 +150,11 @@ impl Recollection {
 
     fn take_lead(&mut self, records: &Records, lead: LeadRef, version: &Kept<Span>) {
         let ours = &mut self.book.records;
-        let mut renumbering =
-            Renumbering { numbers: &mut self.numbers, theirs: &records.dictionary, ours: &mut ours.dictionary };
+        let mut renumbering = Renumbering {
+            numbers: &mut self.numbers,
+            theirs: &records.dictionary,
+            ours: &mut ours.dictionary,
+        };
         let number = renumbering.lead(lead);
         let content = records.leads.content(version).map(|lead| renumbering.packed_lead(lead));
         ours.insert_lead(number, Kept { key: version.key, arrival: self.arrival, content });
@@ -159,8 +162,11 @@ impl Recollection {
 
     fn take_deal(&mut self, records: &Records, deal: DealRef, version: &Kept<Span>) {
         let ours = &mut self.book.records;
-        let mut renumbering =
-            Renumbering { numbers: &mut self.numbers, theirs: &records.dictionary, ours: &mut ours.dictionary };
+        let mut renumbering = Renumbering {
+            numbers: &mut self.numbers,
+            theirs: &records.dictionary,
+            ours: &mut ours.dictionary,
+        };
         let number = renumbering.deal(deal);
         let content = records.deals.content(version).map(|deal| renumbering.packed_deal(deal));
         ours.insert_deal(number, Kept { key: version.key, arrival: self.arrival, content });

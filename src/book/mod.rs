@@ -42,6 +42,8 @@ mod pipeline;
 mod pools;
 mod quality;
 mod records;
+#[cfg(test)]
+mod replaced;
 mod scope;
 #[cfg(test)]
 mod small_tenant;

@@ -388,8 +388,7 @@ impl Page {
                 self.by_slot.entry(slot).or_default().amend(entry.on, less, more);
             }
         }
-        let (less, more) =
-            (before.measures(before.value.amount()), entry.measures(entry.value.amount()));
+        let (less, more) = (before.measures(before.value.amount()), entry.measures(entry.value.amount()));
         if less != more || pooled_before.desk != pooled.desk {
             subtract(&mut self.by_desk, pooled_before.desk, less);
             *self.by_desk.entry(pooled.desk).or_default() += more;

@@ -420,7 +420,9 @@ impl<S: Service> Feed<S> {
         }
         let (outbox, messages) = mpsc::channel(OUTBOX_MESSAGES);
         let open = Sent::Open(OpenFeed { source_id: self.source_id.clone() });
-        outbox.try_send(Request { message: Some(open) }).expect("the outbox is empty, and we hold its other end");
+        outbox
+            .try_send(Request { message: Some(open) })
+            .expect("the outbox is empty, and we hold its other end");
         let service = self.service.clone();
         let opened = async {
             let mut answers = ingest_records(service, ReceiverStream::new(messages)).await?;
@@ -555,7 +557,10 @@ mod tests {
         for (sent, expected) in [
             (Sent::Open(open.clone()), generated::Message::Open(open)),
             (
-                Sent::IngestRecord(encoded::IngestRecord { seq: 9, record: Some(record.encode_to_vec().into()) }),
+                Sent::IngestRecord(encoded::IngestRecord {
+                    seq: 9,
+                    record: Some(record.encode_to_vec().into()),
+                }),
                 generated::Message::IngestRecord(IngestRecord { seq: 9, record: Some(record.clone()) }),
             ),
             (

@@ -46,7 +46,7 @@ const BATCH_RECORDS_MAX: u64 = 128;
 const BATCH_BYTES_MAX: usize = 1 << 20;
 /// Batches of a feed under way at a time: while some are synced to the disk, others are applied and the next are
 /// read.
-const WRITES_MAX: usize = 24;
+const WRITES_MAX: usize = 16;
 /// So many under way keep the journal busy: a batch that isn't full waits for more records.
 const WRITES_BUSY: usize = 2;
 const ACK_RECORDS_MAX: u64 = 256;

@@ -90,10 +90,9 @@ impl Feeds {
     /// In the order in which they are to be noted again: the newest last.
     pub fn checkpoints(&self) -> Vec<Checkpoint> {
         let Checkpoints { places, sources, .. } = &*self.checkpoints.lock();
-        let each = sources.values().map(|source| Checkpoint {
-            source: source.clone(),
-            place: places[source].1.clone(),
-        });
+        let each = sources
+            .values()
+            .map(|source| Checkpoint { source: source.clone(), place: places[source].1.clone() });
         each.collect()
     }
 

@@ -342,9 +342,9 @@ impl<J: Journal> Tenant<J> {
         };
         for next in group {
             let applied = next.map_err(StoppedBy::from).and_then(|(revision, bytes)| {
-                let record_count = self.apply(revision, &bytes).map_err(|error| {
-                    StoppedBy::Damaged(format!("revision {revision}: {error}"))
-                })?;
+                let record_count = self
+                    .apply(revision, &bytes)
+                    .map_err(|error| StoppedBy::Damaged(format!("revision {revision}: {error}")))?;
                 Ok((revision, bytes.len(), record_count))
             });
             let (revision, byte_count, record_count) = match applied {
@@ -370,7 +370,8 @@ impl<J: Journal> Tenant<J> {
     fn apply(&self, revision: Revision, bytes: &Bytes) -> Result<usize, BatchError> {
         // Our own come back as the very bytes that were appended, and needn't be decoded.
         let kept = self.under_way.take(bytes);
-        let Envelope { received_time, versions, checkpoint } = kept.map_or_else(|| Envelope::decode(bytes), Ok)?;
+        let Envelope { received_time, versions, checkpoint } =
+            kept.map_or_else(|| Envelope::decode(bytes), Ok)?;
         let record_count = versions.len();
         let batch = Batch { revision: revision.0, received_time, versions };
         let prepared = self.book.read().prepare(&batch);

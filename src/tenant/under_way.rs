@@ -71,7 +71,11 @@ mod tests {
         let under_way = Arc::new(UnderWay::default());
         let (bytes, kept) = under_way.keep(envelope());
         let (others, others_kept) = under_way.keep(envelope());
-        assert_eq!(under_way.take(&Bytes::copy_from_slice(&bytes)), None, "they are equal, and lie elsewhere");
+        assert_eq!(
+            under_way.take(&Bytes::copy_from_slice(&bytes)),
+            None,
+            "they are equal, and lie elsewhere"
+        );
         assert_eq!(under_way.take(&bytes.slice(..1)), None, "they are a part");
         assert_eq!(under_way.take(&bytes), Some(envelope()));
         assert_eq!(under_way.take(&bytes), None, "it was taken");
