@@ -185,6 +185,12 @@ impl Value {
 // === impl Entry ===
 
 impl Entry {
+    /// Whether its rows lie where those of the other do, whatever they say.
+    pub fn lies_like(&self, other: &Self) -> bool {
+        let place = |entry: &Self| (entry.event, entry.of, entry.on);
+        place(self) == place(other) && self.shares == other.shares
+    }
+
     /// What the deal or lead adds, once: its counts, and `amount` of money.
     pub fn measures(&self, amount: Option<Amount>) -> Measures {
         let measures = measures(self.event, self.on, self.other_on, self.is_prospect, amount);

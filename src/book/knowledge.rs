@@ -8,7 +8,7 @@ use proptest::sample::{Index, select};
 use super::histories::{book_of, days, exported, id, noon, plain_deal, plain_settings, restored, seen};
 use super::quality::QualityQuestion;
 use super::small_tenant::{history, key, question, subjects};
-use super::{Batch, Behind, BoardQuestion, Book, FigureKind, MarketingQuestion, Scope};
+use super::{Batch, Behind, BoardQuestion, Book, FigureKind, MarketingQuestion, Recollection, Scope};
 use crate::domain::calendar::{Instant, date};
 use crate::domain::filter::{Dimension, Filter};
 use crate::domain::premises::{ExchangePolicy, Knowledge, Premises, RatesOn, Roles};
@@ -132,9 +132,16 @@ fn note(told: &mut Vec<String>, what: &impl Debug) {
     told.push(format!("{what:?}"));
 }
 
+/// What was known then of what a book showed when it had that revision, taken in slices.
+fn as_known(book: &Book, revision: u64, knowledge: Knowledge, slice: usize) -> Book {
+    let mut recollection = Recollection::of_revision(revision, knowledge);
+    while recollection.take_slice(book, slice) {}
+    recollection.finish()
+}
+
 /// A book of what is known equals that of the versions kept.
 fn assert_known(book: &Book, knowledge: Knowledge, history: Vec<Vec<Version>>) -> Result<(), TestCaseError> {
-    let known = Book::as_known(book.revision(), knowledge, exported(book, 3));
+    let known = as_known(book, book.revision(), knowledge, 3);
     known.pages.verify();
     let expected = book_of(history);
     prop_assert_eq!(known.revision(), book.revision(), "it is told from the revision of now");
@@ -199,7 +206,7 @@ proptest! {
         let after = book_of(history.clone());
         let known_at = Some(key(9, 0).update_time); // later than every version
         let knowledge = Knowledge { known_at, received_by: None };
-        let known = Book::as_known(before.revision(), knowledge, exported(&after, slice));
+        let known = as_known(&after, before.revision(), knowledge, slice);
         prop_assert_eq!(known.settings(), before.settings());
         for question in questions {
             let scope = |book: &Book| book.scope(&question.subject, &question.filter, Roles::of(&question.roles));
@@ -243,7 +250,7 @@ fn batches_keep_their_order_whatever_the_clock_says() {
         assert_eq!(book.records().batches(), batches);
         for (n, &(revision, received_time)) in batches.iter().enumerate() {
             let knowledge = Knowledge { received_by: Some(received_time), known_at: None };
-            let known = Book::as_known(revision, knowledge, exported(book, 3));
+            let known = as_known(book, revision, knowledge, 3);
             assert_eq!(known.records().deal_count(), n, "told by {received_time:?}");
         }
     }

@@ -48,10 +48,22 @@ impl<P: Packed> Many<P> {
         state: &State<P::Content>,
         dictionary: &mut Dictionary,
     ) -> Placed {
+        let content = state.present().map(|content| P::intern(content, dictionary));
+        self.insert_content(number, Kept { key, arrival, content }, dictionary)
+    }
+
+    /// The same, of names that were looked up. None: it is a deletion.
+    pub fn insert_content<K>(
+        &mut self,
+        number: Ref<K>,
+        version: Kept<Option<P>>,
+        dictionary: &Dictionary,
+    ) -> Placed {
+        let Kept { key, arrival, content } = version;
         let mut bytes = std::mem::take(&mut self.bytes);
         bytes.clear();
-        let content = state.present().map(|content| {
-            P::intern(content, dictionary).write(&mut bytes, &mut self.currencies);
+        let content = content.map(|packed| {
+            packed.write(&mut bytes, &mut self.currencies);
             bytes.as_slice()
         });
         let placed = self.insert_packed(number, key, arrival, content, dictionary);

@@ -27,6 +27,7 @@ mod histories;
 mod kept;
 #[cfg(test)]
 mod knowledge;
+mod known;
 mod leaderboard;
 mod many;
 mod marketing;
@@ -48,6 +49,8 @@ mod pools;
 mod quality;
 mod records;
 mod regions;
+#[cfg(test)]
+mod replaced;
 mod roster;
 mod scope;
 #[cfg(test)]
@@ -71,7 +74,7 @@ use self::contribute::{Entries, Ground, deal_entries, lead_entries};
 use self::entry::Entry;
 use self::kept::KeptBoards;
 use self::named::DealsOfLeads;
-use self::packed::{DealRef, LeadRef, PackedDeal, UnitRef};
+use self::packed::{DealRef, LeadRef, Packed as _, PackedDeal, PackedLead, UnitRef};
 use self::pages::Pages;
 use self::pools::Pools;
 use self::records::Records;
@@ -82,8 +85,7 @@ use self::trees::{Sent, Trees};
 use crate::domain::calendar::Instant;
 use crate::domain::exchange::{Rate, RateKey};
 use crate::domain::ids::{Id, kind};
-use crate::domain::premises::Knowledge;
-use crate::domain::record::{Record, Settings, State, Version, canonical};
+use crate::domain::record::{Record, Settings, State, Version, VersionKey, canonical};
 
 pub use self::board::BoardQuestion;
 pub use self::entry::{Outcome, ProspectOutcome};
@@ -91,6 +93,7 @@ pub use self::evidence::{
     Behind, Contribution, ContributorKind, EvidencePage, Fate, FigureKind, FirstEvidence, Place,
 };
 pub use self::kept::{BoardPin, KeptBoard};
+pub use self::known::Recollection;
 pub use self::leaderboard::{Leaderboard, LeaderboardQuestion, Ranked};
 pub use self::marketing::MarketingQuestion;
 pub use self::pages::Fold;
@@ -136,6 +139,21 @@ pub struct Book {
     spends: Spends,
     stocks: Stocks,
     kept: KeptBoards,
+}
+
+/// A version with its names looked up, where it is of the many.
+enum Packed {
+    /// Without a content it is a deletion.
+    Deal(DealRef, VersionKey, Option<PackedDeal>),
+    Lead(LeadRef, VersionKey, Option<PackedLead>),
+    Few(Version),
+}
+
+/// A deal as it is told at some moment.
+#[derive(Default)]
+struct ToldDeal {
+    lead: Option<LeadRef>,
+    entries: Entries,
 }
 
 /// What a batch changes beside its own deals, worked out before the book is locked for it.
@@ -210,45 +228,53 @@ impl Book {
             }
         }
         // Each deal and lead is told anew once, however many of its versions the batch has.
-        let (brought, leads) = self.touched_by(&batch.versions);
-        deals.extend(&brought);
-        deals.sort_unstable();
-        deals.dedup();
-        let deals_before: Vec<Entries> = deals.iter().map(|&deal| self.entries_of_deal(deal)).collect();
+        let packed: Vec<Packed> = batch.versions.into_iter().map(|version| self.pack(version)).collect();
+        let leads = self.touched_by(&packed, &mut deals);
+        let deals_before: Vec<ToldDeal> = deals.iter().map(|&deal| self.told_deal(deal)).collect();
         let leads_before: Vec<Entries> = leads.iter().map(|&lead| self.entries_of_lead(lead)).collect();
 
         if kept.begin_batch() {
-            let before = self.pages_of(deals_before.iter().chain(&leads_before));
+            let before = self.pages_of(entries_of(&deals_before).chain(&leads_before));
             self.take_out_of_boards(&mut kept, &before);
         }
 
-        self.note_stocks(&mut stocks, &deals_before, false);
+        self.note_stocks(&mut stocks, entries_of(&deals_before), false);
 
-        let named_before: Vec<Option<LeadRef>> = brought.iter().map(|&deal| self.lead_of(deal)).collect();
         let (mut trees_change, mut channels_change, mut spends_change) = (false, false, false);
-        for version in batch.versions {
-            let in_trees =
-                matches!(version.record, Record::Partner(..) | Record::Employee(..) | Record::Unit(..));
-            let is_channel = matches!(version.record, Record::Channel(..));
-            let is_spend = matches!(version.record, Record::Spend(..));
-            let placed = self.records.insert(version, arrival);
-            trees_change |= in_trees && placed != Placed::Known;
-            channels_change |= is_channel && placed != Placed::Known;
-            spends_change |= is_spend && placed != Placed::Known;
+        for packed in packed {
+            match packed {
+                Packed::Deal(deal, key, content) => {
+                    self.records.insert_deal(deal, Kept { key, arrival, content });
+                }
+                Packed::Lead(lead, key, content) => {
+                    self.records.insert_lead(lead, Kept { key, arrival, content });
+                }
+                Packed::Few(version) => {
+                    let record = &version.record;
+                    let in_trees =
+                        matches!(record, Record::Partner(..) | Record::Employee(..) | Record::Unit(..));
+                    let is_channel = matches!(record, Record::Channel(..));
+                    let is_spend = matches!(record, Record::Spend(..));
+                    let placed = self.records.insert(version, arrival);
+                    trees_change |= in_trees && placed != Placed::Known;
+                    channels_change |= is_channel && placed != Placed::Known;
+                    spends_change |= is_spend && placed != Placed::Known;
+                }
+            }
         }
         if let Some(ground) = ground {
             self.ground = ground;
         }
-        for (&deal, before) in brought.iter().zip(named_before) {
-            self.move_to_lead(deal, before, self.lead_of(deal));
-        }
 
-        let deals_after: Vec<Entries> = deals.iter().map(|&deal| self.entries_of_deal(deal)).collect();
+        let deals_after: Vec<ToldDeal> = deals.iter().map(|&deal| self.told_deal(deal)).collect();
+        for ((&deal, before), after) in deals.iter().zip(&deals_before).zip(&deals_after) {
+            self.move_to_lead(deal, before.lead, after.lead);
+        }
         let leads_after: Vec<Entries> = leads.iter().map(|&lead| self.entries_of_lead(lead)).collect();
-        self.note_stocks(&mut stocks, &deals_after, true);
+        self.note_stocks(&mut stocks, entries_of(&deals_after), true);
         self.stocks = stocks;
-        let befores = deals_before.iter().chain(&leads_before);
-        for (before, after) in befores.zip(deals_after.iter().chain(&leads_after)) {
+        let befores = entries_of(&deals_before).chain(&leads_before);
+        for (before, after) in befores.zip(entries_of(&deals_after).chain(&leads_after)) {
             self.replace(before, after);
         }
         if trees_change {
@@ -260,7 +286,7 @@ impl Book {
         if trees_change || channels_change {
             kept.clear();
         } else if !kept.is_empty() {
-            let after = self.pages_of(deals_after.iter().chain(&leads_after));
+            let after = self.pages_of(entries_of(&deals_after).chain(&leads_after));
             self.put_in_boards(&mut kept, &after);
         }
         self.kept = kept;
@@ -273,65 +299,46 @@ impl Book {
         pages
     }
 
-    /// The deals whose entries a batch may change, and the leads: those that it brings, the leads that its
-    /// deals name or named, and the deals of its leads.
-    fn touched_by(&mut self, versions: &[Version]) -> (Vec<DealRef>, Vec<LeadRef>) {
-        let (mut deals, mut leads) = (Vec::new(), Vec::new());
-        for version in versions {
-            match &version.record {
-                Record::Deal(id, state) => {
-                    let deal = self.records.dictionary.deals.intern(id.as_str());
-                    deals.push(deal);
-                    leads.extend(self.lead_of(deal));
-                    let named = state.present().and_then(|content| content.lead.as_ref());
-                    leads.extend(named.map(|lead| self.records.dictionary.leads.intern(lead.as_str())));
+    /// Looks up the names of a version, once.
+    fn pack(&mut self, version: Version) -> Packed {
+        let Version { key, record } = version;
+        let dictionary = &mut self.records.dictionary;
+        match record {
+            Record::Deal(id, state) => {
+                let deal = dictionary.deals.intern(id.as_str());
+                Packed::Deal(deal, key, state.present().map(|deal| PackedDeal::intern(deal, dictionary)))
+            }
+            Record::Lead(id, state) => {
+                let lead = dictionary.leads.intern(id.as_str());
+                Packed::Lead(lead, key, state.present().map(|lead| PackedLead::intern(lead, dictionary)))
+            }
+            record => Packed::Few(Version { key, record }),
+        }
+    }
+
+    /// Adds the deals whose entries a batch may change: those that it brings, and those of its leads. Returns the
+    /// leads: those that it brings, and those that its deals name or named. Both are sorted.
+    fn touched_by(&self, packed: &[Packed], deals: &mut Vec<DealRef>) -> Vec<LeadRef> {
+        let mut leads = Vec::new();
+        for packed in packed {
+            match packed {
+                Packed::Deal(deal, _, content) => {
+                    deals.push(*deal);
+                    leads.extend(self.lead_of(*deal));
+                    leads.extend(content.as_ref().and_then(|content| content.lead));
                 }
-                Record::Lead(id, _) => {
-                    let lead = self.records.dictionary.leads.intern(id.as_str());
-                    leads.push(lead);
-                    deals.extend(self.deals_of_leads.get(&lead).into_iter().flatten());
+                Packed::Lead(lead, ..) => {
+                    leads.push(*lead);
+                    deals.extend(self.deals_of_leads.get(lead).into_iter().flatten());
                 }
-                _ => {}
+                Packed::Few(_) => {}
             }
         }
         leads.sort_unstable();
         leads.dedup();
         deals.sort_unstable();
         deals.dedup();
-        (deals, leads)
-    }
-
-    /// Builds a book of what was known then from what an export of another yields: `revision` is that of
-    /// the other when the export began, and what came later is left out. Where there were no settings yet,
-    /// the first ones hold.
-    pub fn as_known(
-        revision: u64,
-        knowledge: Knowledge,
-        exported: impl IntoIterator<Item = StoredVersion>,
-    ) -> Self {
-        let mut book = Self { revision, ..Self::default() };
-        let arrival = book.records.arrivals.note(revision, Instant::FIRST);
-        let mut first_settings: Option<Version> = None;
-        for StoredVersion { version, revision: brought_by, received_time, .. } in exported {
-            if brought_by > revision {
-                continue;
-            }
-            let is_first = first_settings.as_ref().is_none_or(|first| version.key < first.key);
-            if matches!(version.record, Record::Settings(_)) && is_first {
-                first_settings = Some(version.clone());
-            }
-            if knowledge.includes(version.key.update_time, received_time) {
-                book.records.insert(version, arrival);
-            }
-        }
-        if book.records.settings.is_empty()
-            && let Some(first) = first_settings
-        {
-            book.records.insert(first, arrival);
-        }
-        book.tell_named();
-        book.tell_all(1); // others are asked meanwhile
-        book
+        leads
     }
 
     /// Notes which deals name which lead, for all that is there.
@@ -358,8 +365,10 @@ impl Book {
         }
     }
 
-    fn entries_of_deal(&self, deal: DealRef) -> Entries {
-        self.deal_told_under(deal, &self.ground)
+    fn told_deal(&self, number: DealRef) -> ToldDeal {
+        let Some(deal) = self.records.deals.current(number) else { return ToldDeal::default() };
+        let entries = self.content_told_under(number, &deal, &self.ground);
+        ToldDeal { lead: deal.lead, entries }
     }
 
     fn entries_of_lead(&self, lead: LeadRef) -> Entries {
@@ -367,9 +376,13 @@ impl Book {
     }
 
     fn deal_told_under(&self, number: DealRef, ground: &Ground) -> Entries {
-        let Some(deal) = self.records.deals.current(number) else { return Entries::new() };
+        let deal = self.records.deals.current(number);
+        deal.map_or(Entries::new(), |deal| self.content_told_under(number, &deal, ground))
+    }
+
+    fn content_told_under(&self, number: DealRef, deal: &PackedDeal, ground: &Ground) -> Entries {
         let lead = deal.lead.and_then(|lead| self.records.leads.current(lead));
-        deal_entries(number, &deal, self.records.deals.resent_at(number), lead.as_ref(), ground)
+        deal_entries(number, deal, self.records.deals.resent_at(number), lead.as_ref(), ground)
     }
 
     fn lead_told_under(&self, number: LeadRef, ground: &Ground) -> Entries {
@@ -387,12 +400,18 @@ impl Book {
         lead_entries(number, &lead, &deals, ground)
     }
 
-    /// Takes out what was and puts in what is; what stays is left alone.
+    /// Takes out what was and puts in what is; what stays is left alone, and where only what rows say changes
+    /// they stay in place.
     fn replace(&mut self, before: &[Entry], after: &[Entry]) {
+        let heir_of = |entry: &Entry| after.iter().find(|heir| heir.lies_like(entry));
         for entry in before.iter().filter(|entry| !after.contains(entry)) {
-            self.pages.remove(self.pools.intern(entry), entry);
+            let pooled = self.pools.intern(entry);
+            match heir_of(entry) {
+                Some(heir) => self.pages.amend((pooled, entry), (self.pools.intern(heir), heir)),
+                None => self.pages.remove(pooled, entry),
+            }
         }
-        for entry in after.iter().filter(|entry| !before.contains(entry)) {
+        for entry in after.iter().filter(|entry| !before.iter().any(|known| known.lies_like(entry))) {
             self.pages.insert(self.pools.intern(entry), entry);
         }
     }
@@ -487,6 +506,10 @@ impl Book {
         }
         self.rosters = Rosters::tell(&self.records, &self.partner_trees, &self.employee_trees);
     }
+}
+
+fn entries_of(told: &[ToldDeal]) -> impl Iterator<Item = &Entries> {
+    told.iter().map(|told| &told.entries)
 }
 
 fn current_rate(chain: &Chain<State<Rate>>) -> Option<Rate> {

@@ -288,6 +288,16 @@ impl SlotSums {
             subtract(days, on, measures);
         }
     }
+
+    /// Of a row that stays.
+    fn amend(&mut self, on: Date, less: Measures, more: Measures) {
+        self.month -= less;
+        self.month += more;
+        if let Some(days) = &mut self.days {
+            subtract(days, on, less);
+            *days.entry(on).or_default() += more;
+        }
+    }
 }
 
 // === impl Page ===
@@ -421,6 +431,37 @@ impl Page {
     /// The entries of several shares, by the first row of each.
     pub fn each_shared(&self) -> impl Iterator<Item = (&Row, &[Share])> {
         self.sheets().into_iter().flat_map(Sheet::each_shared)
+    }
+
+    /// Puts an entry where another lies that has the same rows but for what they say: no row moves.
+    pub fn amend(&mut self, was: (Pooled, &Entry), now: (Pooled, &Entry)) {
+        let ((pooled_before, before), (pooled, entry)) = (was, now);
+        let sheet = self.sheet_mut(entry.event);
+        for row in rows_of(pooled, entry) {
+            if row.is_shared() && row.part == 0 {
+                let shared = Shared { shares: entry.shares.clone(), first: row };
+                sheet.shared.insert((row.of, row.event), shared);
+            }
+            if let Some(known) = sheet.rows.get_mut(row.key()) {
+                sheet.foreign_row_count += usize::from(row.value().foreign_currency().is_some());
+                sheet.foreign_row_count -= usize::from(known.value().foreign_currency().is_some());
+                *known = row;
+            }
+        }
+        for ((slot, less), (_, more)) in sourced(before).zip(sourced(entry)) {
+            if less != more {
+                self.by_slot.entry(slot).or_default().amend(entry.on, less, more);
+            }
+        }
+        let (less, more) = (before.measures(before.value.amount()), entry.measures(entry.value.amount()));
+        if less != more || pooled_before.desk != pooled.desk {
+            subtract(&mut self.by_desk, pooled_before.desk, less);
+            *self.by_desk.entry(pooled.desk).or_default() += more;
+        }
+        if less != more {
+            subtract(&mut self.by_day, entry.on, less);
+            *self.by_day.entry(entry.on).or_default() += more;
+        }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -706,6 +747,16 @@ impl Rows {
         if chunk.is_empty() {
             self.chunks.remove(at);
         }
+    }
+
+    fn get_mut(&mut self, key: Key) -> Option<&mut Row> {
+        if self.chunks.is_empty() {
+            return None;
+        }
+        let at = self.chunk_of(key);
+        let chunk = &mut self.chunks[at];
+        let place = chunk.binary_search_by_key(&key, Row::key).ok()?;
+        Some(&mut chunk[place])
     }
 
     fn iter(&self) -> impl Iterator<Item = &Row> {

@@ -88,6 +88,13 @@ impl Pages {
         Self(on_threads(thread_count, make_months).into_iter().flatten().collect())
     }
 
+    /// Puts an entry where another lies that [`Entry::lies_like`] it.
+    pub fn amend(&mut self, was: (Pooled, &Entry), now: (Pooled, &Entry)) {
+        if let Some(page) = self.0.get_mut(&now.1.on.month()) {
+            page.amend(was, now);
+        }
+    }
+
     pub fn remove(&mut self, pooled: Pooled, entry: &Entry) {
         let month = entry.on.month();
         if let Some(page) = self.0.get_mut(&month) {

@@ -66,6 +66,15 @@ pub struct Cursor {
 impl Cursor {
     pub const START: Self = Self { kind: RecordKind::Settings, after: None, done: 0 };
 
+    /// Past deals and leads, which lie on no shelf. None: nothing comes after them.
+    pub fn on_shelves(self) -> Option<Self> {
+        match self.kind {
+            RecordKind::Lead => Some(self.next_kind()),
+            RecordKind::Deal => None,
+            _ => Some(self),
+        }
+    }
+
     fn next_kind(&self) -> Self {
         Self { kind: self.kind.exported_next(), after: None, done: 0 }
     }
@@ -173,6 +182,18 @@ impl Records {
         };
         self.version_count += usize::from(placed != Placed::Known);
         placed
+    }
+
+    /// Adds a version of a deal that is packed under the numbers of this dictionary. None: it is a deletion.
+    pub fn insert_deal(&mut self, deal: DealRef, version: Kept<Option<PackedDeal>>) {
+        let placed = self.deals.insert_content(deal, version, &self.dictionary);
+        self.version_count += usize::from(placed != Placed::Known);
+    }
+
+    /// The same of a lead.
+    pub fn insert_lead(&mut self, lead: LeadRef, version: Kept<Option<PackedLead>>) {
+        let placed = self.leads.insert_content(lead, version, &self.dictionary);
+        self.version_count += usize::from(placed != Placed::Known);
     }
 
     /// The batches that brought all this: revision and time of receipt, in the order of revisions.

@@ -186,9 +186,14 @@ impl Book {
 
     /// Changes the stocks that are kept by what a batch's deals were told as, or are. `stocks` are this book's,
     /// which has lent them.
-    pub(super) fn note_stocks(&self, stocks: &mut Stocks, deals: &[Entries], is_added: bool) {
+    pub(super) fn note_stocks<'a>(
+        &self,
+        stocks: &mut Stocks,
+        deals: impl Iterator<Item = &'a Entries>,
+        is_added: bool,
+    ) {
         let Some(settings) = self.settings().filter(|_| !stocks.is_empty()) else { return };
-        for end in deals.iter().flatten().filter(|entry| matches!(entry.event, Event::DealEnded(_))) {
+        for end in deals.flatten().filter(|entry| matches!(entry.event, Event::DealEnded(_))) {
             let told_once = end.terms.filter(|terms| terms.since == Date::FIRST).map(|terms| terms.odds);
             let history = self.history(end.of, end.other_on, end.on, end.value, told_once, settings);
             if let Some(stock) = stocks.get_mut(None) {

@@ -28,24 +28,62 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::uri::PathAndQuery;
 use prost::Message as _;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Status, Streaming};
+use tonic::client::Grpc;
+use tonic::{Code, IntoStreamingRequest, Status, Streaming};
+use tonic_prost::ProstCodec;
 use tonic_types::StatusExt;
 
+use self::encoded::{Request, Sent};
 use super::{Backoff, Service};
-use crate::proto::channelkpi::v1::ingest_records_request::Message as Sent;
 use crate::proto::channelkpi::v1::ingest_records_response::Message as Told;
-use crate::proto::channelkpi::v1::record_service_client::RecordServiceClient;
 use crate::proto::channelkpi::v1::{
-    ErrorReason, FeedAck, FeedCheckpoint, FeedWindow, FieldViolation, IngestRecord, IngestRecordsRequest,
-    IngestRecordsResponse, OpenFeed, Record,
+    ErrorReason, FeedAck, FeedCheckpoint, FeedWindow, FieldViolation, IngestRecordsResponse, OpenFeed, Record,
 };
+
+/// What is sent, on the wire the same as `IngestRecordsRequest`: a record is encoded once, when it is given to the
+/// feed, and kept as bytes until it is acknowledged. To protobuf an embedded message is its bytes.
+mod encoded {
+    use bytes::Bytes;
+
+    use crate::proto::channelkpi::v1::{FeedCheckpoint, OpenFeed};
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Request {
+        #[prost(oneof = "Sent", tags = "1, 2, 3")]
+        pub message: Option<Sent>,
+    }
+
+    #[derive(Clone, PartialEq, prost::Oneof)]
+    pub enum Sent {
+        #[prost(message, tag = "1")]
+        Open(OpenFeed),
+        #[prost(message, tag = "2")]
+        IngestRecord(IngestRecord),
+        #[prost(message, tag = "3")]
+        Checkpoint(FeedCheckpoint),
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct IngestRecord {
+        #[prost(int64, tag = "1")]
+        pub seq: i64,
+        /// A `Record`.
+        #[prost(bytes = "bytes", optional, tag = "2")]
+        pub record: Option<Bytes>,
+    }
+}
 
 /// Messages that wait for the transport.
 const OUTBOX_MESSAGES: usize = 128;
+
+/// After so many messages answers are looked for, though there is room for more.
+const UNHEARD_MESSAGES_MAX: usize = 64;
 
 /// The longest that a server can make a feed wait.
 const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -117,15 +155,15 @@ impl From<FeedError> for Status {
 
 /// A feed of records. See the module.
 pub struct Feed<S> {
-    client: RecordServiceClient<S>,
+    service: S,
     source_id: String,
     options: Options,
     stream: Option<Stream>,
     /// Records are counted from 1 over all streams of this feed.
     last_seq: u64,
     acked_seq: u64,
-    /// Not acknowledged, in order: the last one is `last_seq`.
-    kept: VecDeque<Kept>,
+    /// Encoded records that aren't acknowledged, in order: the last one is `last_seq`.
+    kept: VecDeque<Bytes>,
     kept_bytes: usize,
     /// The newest checkpoint of ours, and the record before it.
     checkpoint: Option<(u64, Vec<u8>)>,
@@ -138,16 +176,13 @@ pub struct Feed<S> {
     retry_after: Option<Duration>,
 }
 
-struct Kept {
-    record: Record,
-    bytes: usize,
-}
-
 /// One stream of the feed.
 struct Stream {
     /// None once our side is closed.
-    outbox: Option<mpsc::Sender<IngestRecordsRequest>>,
+    outbox: Option<mpsc::Sender<Request>>,
     answers: Streaming<IngestRecordsResponse>,
+    /// Messages that were sent since answers were looked for.
+    unheard_messages: usize,
     /// What was acknowledged when it began: its own numbers count from there.
     base_seq: u64,
     sent_seq: u64,
@@ -162,7 +197,7 @@ impl<S: Service> Feed<S> {
     /// Opens the feed that `source_id` names.
     pub async fn open(service: S, source_id: &str, options: Options) -> Result<Self, FeedError> {
         let mut feed = Self {
-            client: RecordServiceClient::new(service),
+            service,
             source_id: source_id.to_owned(),
             options,
             stream: None,
@@ -207,16 +242,18 @@ impl<S: Service> Feed<S> {
     /// Sends a record, once the window has room for it. Returns its number: 1, 2, 3…
     pub async fn send(&mut self, record: Record) -> Result<u64, FeedError> {
         self.progress_at = Instant::now(); // until now it was idle, not stuck
-        let bytes = record.encoded_len();
-        while !self.has_room_for(bytes) {
+        let record = Bytes::from(record.encode_to_vec());
+        while !self.has_room_for(record.len()) {
             self.step(false).await?;
         }
-        self.kept.push_back(Kept { record, bytes });
-        self.kept_bytes += bytes;
+        self.kept_bytes += record.len();
+        self.kept.push_back(record);
         self.last_seq += 1;
         let seq = self.last_seq;
         while !self.is_sent(seq) {
-            self.step(false).await?;
+            if !self.send_at_once() {
+                self.step(false).await?;
+            }
         }
         Ok(seq)
     }
@@ -260,6 +297,21 @@ impl<S: Service> Feed<S> {
         self.stream.as_ref().is_some_and(|stream| stream.sent_seq >= seq)
     }
 
+    /// Sends the next message if that needs no waiting. Now and then it refuses, so that answers are heard.
+    fn send_at_once(&mut self) -> bool {
+        let Some(next) = self.next_message() else { return false };
+        let Some(stream) = &mut self.stream else { return false };
+        if stream.unheard_messages >= UNHEARD_MESSAGES_MAX {
+            return false;
+        }
+        let request = Request { message: Some(next.clone()) };
+        let is_sent = stream.outbox.as_ref().is_some_and(|outbox| outbox.try_send(request).is_ok());
+        if is_sent {
+            stream.count(&next);
+        }
+        is_sent
+    }
+
     /// Does one thing: connects, sends one message, or takes one answer. `ending` closes our side when all is
     /// sent. Returns whether the feed has then ended.
     async fn step(&mut self, ending: bool) -> Result<bool, FeedError> {
@@ -271,20 +323,15 @@ impl<S: Service> Feed<S> {
         if ending && next.is_none() && stream.sent_seq == self.last_seq {
             stream.outbox = None;
         }
+        stream.unheard_messages = 0;
         let outbox = stream.outbox.clone();
         let answered = tokio::select! {
             biased;
             answered = stream.answers.message() => answered,
             Ok(permit) = reserve(outbox.as_ref()), if next.is_some() => {
                 if let Some(message) = next {
-                    match &message {
-                        Sent::IngestRecord(sent) => {
-                            stream.sent_seq += 1;
-                            stream.in_flight_bytes += sent.record.as_ref().map_or(0, Record::encoded_len);
-                        }
-                        _ => stream.checkpoint_is_sent = true,
-                    }
-                    permit.send(IngestRecordsRequest { message: Some(message) });
+                    stream.count(&message);
+                    permit.send(Request { message: Some(message) });
                 }
                 return Ok(false);
             }
@@ -328,11 +375,11 @@ impl<S: Service> Feed<S> {
         }
         let in_flight = (stream.sent_seq - self.acked_seq) as usize;
         let kept = self.kept.get(in_flight)?;
-        if !fits(self.window, in_flight, stream.in_flight_bytes + kept.bytes) {
+        if !fits(self.window, in_flight, stream.in_flight_bytes + kept.len()) {
             return None; // an Ack makes room
         }
         let seq = (stream.sent_seq - stream.base_seq + 1).cast_signed();
-        Some(Sent::IngestRecord(IngestRecord { seq, record: Some(kept.record.clone()) }))
+        Some(Sent::IngestRecord(encoded::IngestRecord { seq, record: Some(kept.clone()) }))
     }
 
     fn acked(&mut self, ack: FeedAck) -> Result<(), FeedError> {
@@ -352,8 +399,8 @@ impl<S: Service> Feed<S> {
             self.options.backoff.reset();
         }
         for kept in self.kept.drain(..(acked_seq - self.acked_seq) as usize) {
-            self.kept_bytes -= kept.bytes;
-            stream.in_flight_bytes -= kept.bytes;
+            self.kept_bytes -= kept.len();
+            stream.in_flight_bytes -= kept.len();
         }
         self.acked_seq = acked_seq;
         self.revision_token = ack.revision_token;
@@ -373,11 +420,12 @@ impl<S: Service> Feed<S> {
         }
         let (outbox, messages) = mpsc::channel(OUTBOX_MESSAGES);
         let open = Sent::Open(OpenFeed { source_id: self.source_id.clone() });
-        let open = IngestRecordsRequest { message: Some(open) };
-        outbox.try_send(open).expect("the outbox is empty, and we hold its other end");
+        outbox
+            .try_send(Request { message: Some(open) })
+            .expect("the outbox is empty, and we hold its other end");
+        let service = self.service.clone();
         let opened = async {
-            let answers = self.client.ingest_records(ReceiverStream::new(messages)).await;
-            let mut answers = answers?.into_inner();
+            let mut answers = ingest_records(service, ReceiverStream::new(messages)).await?;
             let first = answers.message().await?;
             Ok((answers, first.and_then(|first| first.message)))
         };
@@ -395,6 +443,7 @@ impl<S: Service> Feed<S> {
                 self.stream = Some(Stream {
                     outbox: Some(outbox),
                     answers,
+                    unheard_messages: 0,
                     base_seq,
                     sent_seq: base_seq,
                     in_flight_bytes: 0,
@@ -429,6 +478,35 @@ impl<S: Service> Feed<S> {
     }
 }
 
+// === impl Stream ===
+
+impl Stream {
+    /// Counts a message as sent.
+    fn count(&mut self, message: &Sent) {
+        match message {
+            Sent::IngestRecord(sent) => {
+                self.sent_seq += 1;
+                self.in_flight_bytes += sent.record.as_ref().map_or(0, Bytes::len);
+            }
+            Sent::Open(_) | Sent::Checkpoint(_) => self.checkpoint_is_sent = true,
+        }
+        self.unheard_messages += 1;
+    }
+}
+
+/// RecordService.IngestRecords, as a generated client calls it.
+async fn ingest_records<S: Service>(
+    service: S,
+    messages: ReceiverStream<Request>,
+) -> Result<Streaming<IngestRecordsResponse>, Status> {
+    let mut client = Grpc::new(service);
+    let not_ready = |error: S::Error| Status::unknown(format!("Service was not ready: {}", error.into()));
+    client.ready().await.map_err(not_ready)?;
+    let method = PathAndQuery::from_static("/channelkpi.v1.RecordService/IngestRecords");
+    let codec = ProstCodec::<Request, IngestRecordsResponse>::default();
+    Ok(client.streaming(messages.into_streaming_request(), method, codec).await?.into_inner())
+}
+
 /// Whether a record may follow so many, and be within so many bytes with them.
 fn fits(window: FeedWindow, records: usize, bytes: usize) -> bool {
     let FeedWindow { max_in_flight_records, max_in_flight_bytes } = window;
@@ -438,8 +516,8 @@ fn fits(window: FeedWindow, records: usize, bytes: usize) -> bool {
 
 /// Room for one message; for ever none once our side is closed.
 async fn reserve(
-    outbox: Option<&mpsc::Sender<IngestRecordsRequest>>,
-) -> Result<mpsc::Permit<'_, IngestRecordsRequest>, mpsc::error::SendError<()>> {
+    outbox: Option<&mpsc::Sender<Request>>,
+) -> Result<mpsc::Permit<'_, Request>, mpsc::error::SendError<()>> {
     match outbox {
         Some(outbox) => outbox.reserve().await,
         None => std::future::pending().await,
@@ -455,5 +533,44 @@ fn may_pass(status: &Status) -> bool {
         // What breaks a connection in the middle of a stream isn't the server's word.
         Code::Unknown | Code::Internal => status.get_details_error_info().is_none(),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prost_types::Timestamp;
+
+    use super::*;
+    use crate::proto::channelkpi::v1::record::Record as Kind;
+    use crate::proto::channelkpi::v1::{
+        Deal, IngestRecord, IngestRecordsRequest, ingest_records_request as generated,
+    };
+
+    /// What is sent is what a generated client would send, byte for byte.
+    #[test]
+    fn an_encoded_message_is_the_generated_one() {
+        let deal = Deal { deal_id: "D1".to_owned(), ..Deal::default() };
+        let update_time = Some(Timestamp { seconds: 7, nanos: 0 });
+        let record = Record { update_time, record: Some(Kind::Deal(deal)), ..Record::default() };
+        let open = OpenFeed { source_id: "crm".to_owned() };
+        let checkpoint = FeedCheckpoint { place: b"at 7".to_vec() };
+        for (sent, expected) in [
+            (Sent::Open(open.clone()), generated::Message::Open(open)),
+            (
+                Sent::IngestRecord(encoded::IngestRecord {
+                    seq: 9,
+                    record: Some(record.encode_to_vec().into()),
+                }),
+                generated::Message::IngestRecord(IngestRecord { seq: 9, record: Some(record.clone()) }),
+            ),
+            (
+                Sent::IngestRecord(encoded::IngestRecord { seq: 1, record: Some(Bytes::new()) }),
+                generated::Message::IngestRecord(IngestRecord { seq: 1, record: Some(Record::default()) }),
+            ),
+            (Sent::Checkpoint(checkpoint.clone()), generated::Message::Checkpoint(checkpoint)),
+        ] {
+            let expected = IngestRecordsRequest { message: Some(expected) };
+            assert_eq!(Request { message: Some(sent) }.encode_to_vec(), expected.encode_to_vec());
+        }
     }
 }

@@ -33,6 +33,10 @@ pub fn check(raw: &str) -> Result<(), TextError> {
     if raw.len() > TEXT_BYTES_MAX {
         return Err(TextError::Length(raw.len()));
     }
+    // Most are plain ASCII, which shows at a glance.
+    if raw.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return Ok(());
+    }
     match raw.char_indices().find(|(_, c)| c.is_control()) {
         Some((at, found)) => Err(TextError::Control(at, found)),
         None => Ok(()),

@@ -21,9 +21,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{BoxStream, FuturesOrdered, unfold};
+use futures_util::{FutureExt, StreamExt};
 use prost::Message;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
@@ -44,8 +44,9 @@ use crate::tenant::{AppendError, Claim, Tenant};
 const BATCH_RECORDS_MAX: u64 = 128;
 /// And bytes, as they came: far below what a journal takes.
 const BATCH_BYTES_MAX: usize = 1 << 20;
-/// Batches of a feed under way at a time.
-const WRITES_MAX: usize = 8;
+/// Batches of a feed under way at a time: while some are synced to the disk, others are applied and the next are
+/// read.
+const WRITES_MAX: usize = 16;
 /// So many under way keep the journal busy: a batch that isn't full waits for more records.
 const WRITES_BUSY: usize = 2;
 const ACK_RECORDS_MAX: u64 = 256;
@@ -254,9 +255,8 @@ impl<J: Journal> Feed<J> {
                 }
                 Some((part, written)) = self.writes.next() => self.settle(part, written),
                 message = self.messages.message(), if reading => {
-                    if let Err(status) = self.take(message) {
-                        self.ending = Some(Ending::Status(status));
-                    }
+                    self.take(message);
+                    self.take_what_came();
                 }
                 () = &mut self.alarm => if self.acked_seq == self.durable_seq {
                     return Some(self.ack()); // nothing is new
@@ -267,7 +267,24 @@ impl<J: Journal> Feed<J> {
     }
 
     /// Takes a message of the client. An error ends the feed.
-    fn take(&mut self, message: Result<Option<pb::IngestRecordsRequest>, Status>) -> Result<(), Status> {
+    fn take(&mut self, message: Result<Option<pb::IngestRecordsRequest>, Status>) {
+        if let Err(status) = self.try_take(message) {
+            self.ending = Some(Ending::Status(status));
+        }
+    }
+
+    /// Takes what came with it, as far as the batch has room: most come many at a time.
+    fn take_what_came(&mut self) {
+        while self.ending.is_none()
+            && self.batch.size.records < BATCH_RECORDS_MAX
+            && self.writes.len() < WRITES_MAX
+            && let Some(message) = self.messages.message().now_or_never()
+        {
+            self.take(message);
+        }
+    }
+
+    fn try_take(&mut self, message: Result<Option<pb::IngestRecordsRequest>, Status>) -> Result<(), Status> {
         let sent = match message {
             Ok(Some(request)) => request.message,
             Ok(None) => {

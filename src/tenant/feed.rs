@@ -5,7 +5,9 @@
 //! 2. A claim is ready once every write that an older one had begun has ended. So the checkpoint that it
 //!    finds is the last that any of them stored, and none of theirs comes after it.
 //! 3. An older claim holds up a newer one by nothing but its writes: not by a client that doesn't read.
-//! 4. Only sources that are claimed, or have a checkpoint, take memory.
+//! 4. Only sources that are claimed, or have a checkpoint, take memory; of the latter there are at most
+//!    [`CHECKPOINTS_MAX`].
+//! 5. Which checkpoints there are follows from the order of batches alone, so that replicas and replays agree.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -26,12 +28,25 @@ pub struct Checkpoint {
     pub place: Vec<u8>,
 }
 
+/// So many sources have a checkpoint: with one more, that which stored its own longest ago is forgotten. A client
+/// that names itself anew whenever it starts leaves nothing behind for ever.
+const CHECKPOINTS_MAX: usize = 10_000;
+
 /// The feeds of one tenant.
 #[derive(Default)]
 pub(super) struct Feeds {
-    /// The newest of each source.
-    checkpoints: Mutex<BTreeMap<SourceId, Vec<u8>>>,
+    checkpoints: Mutex<Checkpoints>,
     lanes: Mutex<HashMap<SourceId, Arc<watch::Sender<Lane>>>>,
+}
+
+/// The newest of each source.
+#[derive(Default)]
+struct Checkpoints {
+    /// With the count of those that were noted before.
+    places: HashMap<SourceId, (u64, Vec<u8>)>,
+    /// By that count.
+    sources: BTreeMap<u64, SourceId>,
+    noted_count: u64,
 }
 
 /// What goes on for one source.
@@ -69,13 +84,16 @@ pub struct TakenOver(pub SourceId);
 
 impl Feeds {
     pub fn note(&self, checkpoint: Checkpoint) {
-        self.checkpoints.lock().insert(checkpoint.source, checkpoint.place);
+        self.checkpoints.lock().note(checkpoint);
     }
 
+    /// In the order in which they are to be noted again: the newest last.
     pub fn checkpoints(&self) -> Vec<Checkpoint> {
-        let checkpoints = self.checkpoints.lock();
-        let each = checkpoints.iter();
-        each.map(|(source, place)| Checkpoint { source: source.clone(), place: place.clone() }).collect()
+        let Checkpoints { places, sources, .. } = &*self.checkpoints.lock();
+        let each = sources
+            .values()
+            .map(|source| Checkpoint { source: source.clone(), place: places[source].1.clone() });
+        each.collect()
     }
 
     pub fn claim(self: &Arc<Self>, source: SourceId) -> Claim {
@@ -104,6 +122,24 @@ impl Feeds {
     }
 }
 
+// === impl Checkpoints ===
+
+impl Checkpoints {
+    fn note(&mut self, Checkpoint { source, place }: Checkpoint) {
+        let number = self.noted_count;
+        self.noted_count += 1;
+        if let Some((earlier, _)) = self.places.insert(source.clone(), (number, place)) {
+            self.sources.remove(&earlier);
+        }
+        self.sources.insert(number, source);
+        if self.sources.len() > CHECKPOINTS_MAX
+            && let Some((_, oldest)) = self.sources.pop_first()
+        {
+            self.places.remove(&oldest);
+        }
+    }
+}
+
 // === impl Claim ===
 
 impl Claim {
@@ -118,7 +154,7 @@ impl Claim {
         if settled.expect("this claim holds the sender").newest != self.number {
             return Err(TakenOver(self.source.clone()));
         }
-        Ok(self.feeds.checkpoints.lock().get(&self.source).cloned())
+        Ok(self.feeds.checkpoints.lock().places.get(&self.source).map(|(_, place)| place.clone()))
     }
 
     /// Waits until a newer claim is given.
@@ -189,6 +225,28 @@ mod tests {
         assert_eq!(newer.ready().now_or_never(), Some(Ok(Some(b"7".to_vec()))));
         assert!(newer.begin_write().is_ok());
         assert_eq!(older.ready().now_or_never(), Some(Err(TakenOver(source()))));
+    }
+
+    /// Whatever was noted before, and whether some of it went through a snapshot: the same are left.
+    #[test]
+    fn checkpoints_are_those_of_the_sources_that_stored_theirs_last() {
+        let checkpoint = |number: usize, place: &str| Checkpoint {
+            source: SourceId::try_new(&format!("source-{number}")).expect("it is an id"),
+            place: place.into(),
+        };
+        let (feeds, restored) = (Feeds::default(), Feeds::default());
+        (0..CHECKPOINTS_MAX).for_each(|number| feeds.note(checkpoint(number, "first")));
+        feeds.note(checkpoint(0, "second")); // now the newest
+        feeds.checkpoints().into_iter().for_each(|checkpoint| restored.note(checkpoint));
+        for feeds in [&feeds, &restored] {
+            assert_eq!(feeds.checkpoints().len(), CHECKPOINTS_MAX);
+            feeds.note(checkpoint(CHECKPOINTS_MAX, "first"));
+            let left = feeds.checkpoints();
+            assert_eq!(left.len(), CHECKPOINTS_MAX);
+            assert_eq!(left[0], checkpoint(2, "first"), "1 was the oldest");
+            let newest = [checkpoint(0, "second"), checkpoint(CHECKPOINTS_MAX, "first")];
+            assert_eq!(left[CHECKPOINTS_MAX - 2..], newest);
+        }
     }
 
     #[test]

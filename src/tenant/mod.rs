@@ -16,6 +16,7 @@ mod feed;
 mod load;
 mod registry;
 mod snapshot;
+mod under_way;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,27 +24,33 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use parking_lot::RwLock;
+use parking_lot::{RwLock, RwLockWriteGuard};
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
-use crate::book::{Batch, Book, Taking};
+use crate::book::{Batch, Book, Recollection, Taking};
 use crate::domain::calendar::Instant;
 use crate::domain::ids::{SourceId, TenantId};
 use crate::domain::premises::Knowledge;
 use crate::domain::record::Version;
 use crate::journal::{Journal, ReadError, Revision, SnapshotSink, StoreId, WriteError};
 
-use self::batch::Envelope;
+use self::batch::{BatchError, Envelope};
 use self::feed::Feeds;
 pub use self::feed::{Checkpoint, Claim, TakenOver};
 pub use self::registry::{RegistryError, Tenants};
+use self::under_way::UnderWay;
 
 /// How long a read waits for a revision at most.
 const FRESH_WITHIN: Duration = Duration::from_secs(2);
 const APPEND_RETRY_MIN: Duration = Duration::from_millis(50);
 const APPEND_RETRY_MAX: Duration = Duration::from_secs(2);
+
+/// Batches that wait are applied in one go off the async threads, at most so many; each has the lock for itself.
+const GROUP_BATCHES_MAX: usize = 64;
+/// Whoever waits for the first of a group needn't wait for the last: after so many records they are told.
+const UNTOLD_RECORDS_MAX: usize = 512;
 
 /// One tenant, loaded.
 pub struct Tenant<J> {
@@ -54,6 +61,8 @@ pub struct Tenant<J> {
     book: Arc<RwLock<Book>>,
     /// What they hold changes under the book's lock: whoever reads both sees one revision.
     feeds: Arc<Feeds>,
+    /// What we write and the journal hasn't yielded yet.
+    under_way: Arc<UnderWay>,
     /// What the book shows, or why it shows no more.
     applied: watch::Sender<Progress>,
     /// Whether the outcome of an append is unknown: until it is known nothing new is taken.
@@ -139,14 +148,15 @@ impl<J: Journal> Tenant<J> {
     /// The book of what was known then, of the revision that this one shows now. Blocks; readers and writes
     /// go on meanwhile. None once `is_cancelled`.
     pub fn book_as_known(&self, knowledge: Knowledge, is_cancelled: impl Fn() -> bool) -> Option<Book> {
-        let revision = self.book.read().revision();
-        let mut cancelled = false;
-        let versions = snapshot::slices(&self.book).take_while(|_| {
-            cancelled = is_cancelled();
-            !cancelled
-        });
-        let book = Book::as_known(revision, knowledge, versions.flatten());
-        (!cancelled).then_some(book)
+        let mut recollection = Recollection::begin(&self.book.read(), knowledge);
+        loop {
+            if is_cancelled() {
+                return None;
+            }
+            if !recollection.take_slice(&self.book.read(), snapshot::SLICE_RECORDS) {
+                return Some(recollection.finish());
+            }
+        }
     }
 
     /// Why the book stands still, if it does.
@@ -196,10 +206,10 @@ impl<J: Journal> Tenant<J> {
         held: H,
     ) -> impl Future<Output = Result<Revision, AppendError>> + Send + use<J, H> {
         let tenant = Arc::clone(self);
-        let bytes = batch.encode();
+        let (bytes, kept) = self.under_way.keep(batch);
         // A task of its own: a commit that has begun finishes though the caller leaves.
         let write = tokio::spawn(async move {
-            let _held = held;
+            let (_held, _kept) = (held, kept);
             let alive = tenant.alive.read().await;
             if !*alive {
                 return Err(StoppedBy::Deleted.into());
@@ -277,6 +287,7 @@ impl<J: Journal> Tenant<J> {
             snapshot_after_bytes,
             book: Arc::new(RwLock::new(book)),
             feeds: Arc::new(feeds),
+            under_way: Arc::default(),
             applied: watch::Sender::new(progress),
             in_doubt: AtomicBool::new(false),
             hindsight: Arc::default(),
@@ -296,7 +307,7 @@ impl<J: Journal> Tenant<J> {
     /// Applies what the journal yields. Returns why that ended. `bytes_since_snapshot` were applied already.
     async fn follow(self: &Arc<Self>, mut bytes_since_snapshot: usize) -> StoppedBy {
         let from = self.applied.borrow().revision;
-        let mut batches = self.journal.follow(&self.id, from);
+        let mut groups = self.journal.follow(&self.id, from).ready_chunks(GROUP_BATCHES_MAX);
         let mut snapshot: Option<tokio::task::JoinHandle<()>> = None;
         loop {
             let snapshot_runs = snapshot.as_ref().is_some_and(|task| !task.is_finished());
@@ -304,20 +315,69 @@ impl<J: Journal> Tenant<J> {
                 bytes_since_snapshot = 0;
                 snapshot = Some(tokio::spawn(Arc::clone(self).snapshot()));
             }
-            let Some(next) = batches.next().await else { return StoppedBy::Deleted };
-            let (revision, bytes) = match next {
-                Ok(next) => next,
-                Err(error) => return error.into(),
-            };
-            bytes_since_snapshot += bytes.len();
-            let (book, feeds) = (Arc::clone(&self.book), Arc::clone(&self.feeds));
-            match spawn_blocking(move || apply(&book, &feeds, revision, &bytes)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => return StoppedBy::Damaged(format!("revision {revision}: {error}")),
+            let Some(group) = groups.next().await else { return StoppedBy::Deleted };
+            let tenant = Arc::clone(self);
+            bytes_since_snapshot += match spawn_blocking(move || tenant.apply_all(group)).await {
+                Ok(Ok(bytes)) => bytes,
+                Ok(Err(stopped_by)) => return stopped_by,
                 Err(_) => return StoppedBy::Defect,
-            }
-            self.applied.send_modify(|progress| progress.revision = revision);
+            };
         }
+    }
+
+    /// Applies what the journal yielded, up to the first error. Returns how many bytes that was. Blocks.
+    fn apply_all(&self, group: Vec<Result<(Revision, Bytes), ReadError>>) -> Result<usize, StoppedBy> {
+        let (mut bytes_applied, mut untold_records) = (0, 0);
+        let mut shown = None;
+        let tell = |shown: &mut Option<Revision>| {
+            if let Some(revision) = shown.take() {
+                self.applied.send_modify(|progress| progress.revision = revision);
+            }
+        };
+        for next in group {
+            let applied = next.map_err(StoppedBy::from).and_then(|(revision, bytes)| {
+                let record_count = self
+                    .apply(revision, &bytes)
+                    .map_err(|error| StoppedBy::Damaged(format!("revision {revision}: {error}")))?;
+                Ok((revision, bytes.len(), record_count))
+            });
+            let (revision, byte_count, record_count) = match applied {
+                Ok(applied) => applied,
+                Err(stopped_by) => {
+                    tell(&mut shown);
+                    return Err(stopped_by);
+                }
+            };
+            shown = Some(revision);
+            bytes_applied += byte_count;
+            untold_records += record_count;
+            if untold_records >= UNTOLD_RECORDS_MAX {
+                untold_records = 0;
+                tell(&mut shown);
+            }
+        }
+        tell(&mut shown);
+        Ok(bytes_applied)
+    }
+
+    /// Applies a batch. Returns how many records it brings.
+    fn apply(&self, revision: Revision, bytes: &Bytes) -> Result<usize, BatchError> {
+        // Our own come back as the very bytes that were appended, and needn't be decoded.
+        let kept = self.under_way.take(bytes);
+        let Envelope { received_time, versions, checkpoint } =
+            kept.map_or_else(|| Envelope::decode(bytes), Ok)?;
+        let record_count = versions.len();
+        let batch = Batch { revision: revision.0, received_time, versions };
+        let prepared = self.book.read().prepare(&batch);
+        let mut book = self.book.write();
+        book.apply(batch, prepared);
+        // Before the lock is given back: a snapshot of this revision must have it.
+        if let Some(checkpoint) = checkpoint {
+            self.feeds.note(checkpoint);
+        }
+        // To readers who wait, where there are any: the next batch may wait for the lock already.
+        RwLockWriteGuard::unlock_fair(book);
+        Ok(record_count)
     }
 
     /// Stores a snapshot and lets the journal forget what it covers.
@@ -347,24 +407,6 @@ impl<J: Journal> Tenant<J> {
         *alive = false;
         Ok(())
     }
-}
-
-fn apply(
-    book: &RwLock<Book>,
-    feeds: &Feeds,
-    revision: Revision,
-    bytes: &[u8],
-) -> Result<(), batch::BatchError> {
-    let Envelope { received_time, versions, checkpoint } = Envelope::decode(bytes)?;
-    let batch = Batch { revision: revision.0, received_time, versions };
-    let prepared = book.read().prepare(&batch);
-    let mut book = book.write();
-    book.apply(batch, prepared);
-    // Before the lock is given back: a snapshot of this revision must have it.
-    if let Some(checkpoint) = checkpoint {
-        feeds.note(checkpoint);
-    }
-    Ok(())
 }
 
 impl From<ReadError> for StoppedBy {

@@ -19,7 +19,7 @@ use crate::journal::snapshot::SnapshotError;
 use crate::journal::{SnapshotSink, StoredSnapshot};
 
 /// Records to a slice: a lock is held for about a millisecond.
-const SLICE_RECORDS: usize = 512;
+pub const SLICE_RECORDS: usize = 512;
 
 /// Batches, and checkpoints, to an entry: its bytes stay far below [`ENTRY_BYTES_MAX`], however many there are.
 ///
@@ -93,16 +93,6 @@ pub fn fill(
         }
     }
     Ok(())
-}
-
-/// All versions in slices, each read under a lock of its own: of those that come in meanwhile, some.
-pub fn slices(book: &RwLock<Book>) -> impl Iterator<Item = Vec<StoredVersion>> {
-    let mut next = Some(Cursor::START);
-    std::iter::from_fn(move || {
-        let (versions, after) = book.read().records().export(next.take()?, SLICE_RECORDS);
-        next = after;
-        Some(versions)
-    })
 }
 
 /// How far a snapshot was read.
