@@ -78,13 +78,14 @@ impl Book {
 
     /// Sums what happened within `dates`.
     pub fn fold(&self, scope: &Scope, dates: DateRange, rates: RatesOn) -> Fold {
-        self.pages.fold(scope, dates, rates, &|row, rates| self.value_of(row, rates))
+        self.pages.fold(&self.pools, scope, dates, rates, &|row, rates| self.value_of(row, rates))
     }
 
     /// What a row's whole deal is worth at the rates of a day.
     pub fn value_of(&self, row: &Row, rates: RatesOn) -> Value {
-        match (rates, row.value.foreign_currency()) {
-            (RatesOn::OwnDay, _) | (_, None) => row.value,
+        let value = row.value();
+        match (rates, value.foreign_currency()) {
+            (RatesOn::OwnDay, _) | (_, None) => value,
             (RatesOn::Day(on), Some(_)) => {
                 let deal = self.records.deals.current(DealRef::new(row.of));
                 let Some((deal, settings)) = deal.zip(self.settings()) else { return Value::Unknown };
@@ -166,15 +167,9 @@ impl Book {
             }),
             credited: filter.credit.map(|credit| credit == CreditFilter::Credited),
             leads: filter.asks_for_deals_only().then(|| self.leads_of_passing_deals(filter)),
+            ..Test::of(&self.pools)
         };
-        let Test { products, channels, regions, label_sets, credited, leads } = &test;
-        let asks_for_nothing = products.is_none()
-            && channels.is_none()
-            && regions.is_none()
-            && label_sets.is_none()
-            && credited.is_none()
-            && leads.is_none();
-        (!asks_for_nothing).then_some(test)
+        (!test.asks_for_nothing()).then_some(test)
     }
 
     fn asked_channels(&self, filter: &Filter) -> Option<HashSet<Option<ChannelRef>>> {
@@ -339,7 +334,7 @@ impl Book {
 }
 
 /// The numbers of what is asked for. What has none matches nothing.
-fn known<T, R: Eq + std::hash::Hash>(
+pub(super) fn known<T, R: Eq + std::hash::Hash>(
     asked: &[Option<T>],
     number: impl Fn(&T) -> Option<R>,
 ) -> HashSet<Option<R>> {

@@ -197,15 +197,15 @@ impl Behind {
             FigureKind::LeadsCreated => matches!(row.event, LeadCreated(_)),
             FigureKind::LeadsConverted => row.event == LeadConverted,
             FigureKind::LeadsDisqualified => row.event == LeadDisqualified,
-            FigureKind::Prospects => row.is_prospect && matches!(row.event, DealOpened(_) | LeadCreated(_)),
+            FigureKind::Prospects => row.is_prospect() && matches!(row.event, DealOpened(_) | LeadCreated(_)),
             FigureKind::Purchased => {
                 let purchased = ProspectEnded(ProspectOutcome::Purchased);
-                row.is_prospect && (row.event == DealEnded(Won) || row.event == purchased)
+                row.is_prospect() && (row.event == DealEnded(Won) || row.event == purchased)
             }
             FigureKind::LostProspects => {
                 let lost = ProspectEnded(ProspectOutcome::Lost);
                 let by_deal = matches!(row.event, DealEnded(Lost | LostToCompetitor | Expired));
-                row.is_prospect && (by_deal || row.event == lost)
+                row.is_prospect() && (by_deal || row.event == lost)
             }
         }
     }
@@ -299,7 +299,8 @@ impl Book {
     fn found_behind<'a>(&'a self, scope: &'a Scope, asked: Behind) -> impl Iterator<Item = Found<'a>> {
         let (from, last) = asked.days();
         let sheets = asked.figure.sheets().iter();
-        let entries = sheets.flat_map(move |&sheet| self.pages.entries(sheet, scope, from, last));
+        let entries =
+            sheets.flat_map(move |&sheet| self.pages.entries(&self.pools, sheet, scope, from, last));
         let counted = entries.filter(move |(row, _)| asked.counts(row));
         counted.map(move |(row, parts)| self.found(row, parts, asked))
     }

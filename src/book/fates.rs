@@ -70,9 +70,9 @@ impl Fates {
         let mut fates = Self::default();
         for sheet in [&page.opened, &page.leads] {
             for row in sheet.rows() {
-                let Some(outcome) = fate_of(row.event, row.is_prospect) else { continue };
+                let Some(outcome) = fate_of(row.event, row.is_prospect()) else { continue };
                 let fate = Fate::of(outcome, 1);
-                if row.role == Role::Sourced
+                if row.role() == Role::Sourced
                     && let Some(partner) = row.slot
                 {
                     add(&mut fates.slots, partner.index(), &fate);

@@ -93,7 +93,7 @@ fn fold(book: &Book, question: &Question, dates: DateRange) -> Option<Fold> {
 pub fn figures(book: &Book, question: &Question, dates: DateRange, as_of: Date) -> Option<Figures> {
     let Fold { measures, oldest_rate_on } = fold(book, question, dates)?;
     let scope = book.scope(&question.subject, &question.filter, Roles::of(&question.roles))?;
-    let work_days = measures.work_days(book.pages.open_count_before(&scope, dates.from), dates);
+    let work_days = measures.work_days(book.pages.open_count_before(&book.pools, &scope, dates.from), dates);
     let without_days =
         Measures { opened_day_numbers: 0, ended_day_numbers: 0, same_day_count: 0, ..measures };
     let is_about_sales = question.filter.asks_for_deals_only();

@@ -70,6 +70,15 @@ impl<P: Packed> Many<P> {
         versions.iter().enumerate().filter(is_last_of_its_key).map(|(_, kept)| kept)
     }
 
+    /// When a record's current version was sent. None where it is the only one that was ever in force.
+    pub fn resent_at<K>(&self, number: Ref<K>) -> Option<Instant> {
+        match self.versions(number) {
+            [] | [_] => None,
+            _ => self.in_force(number).rev().next().filter(|_| self.in_force(number).nth(1).is_some()),
+        }
+        .map(|current| current.key.update_time)
+    }
+
     /// The record as it counts: its current version, unless that is a deletion.
     pub fn current<K>(&self, number: Ref<K>) -> Option<P> {
         self.content(self.versions(number).last()?)

@@ -146,7 +146,7 @@ impl Book {
         for sheet in sheets {
             for (row, parts) in self.dated(sheet, asked.scope, dates.from, dates.to.plus_days(-1)) {
                 let amount = self.won_part(rows, row, parts, asked.rates);
-                rows.of(row.channel).measures += row.measures(amount);
+                rows.of(self.channel_of(row)).measures += row.measures(amount);
             }
         }
     }
@@ -165,7 +165,7 @@ impl Book {
         let (mut first_opened_on, mut first_ended_on) = (Date::NEVER, Date::NEVER);
         for (row, _) in self.dated(|page| &page.leads, asked.scope, dates.from, dates.to.plus_days(-1)) {
             let Event::LeadCreated(outcome) = row.event else { continue };
-            let measures = &mut rows.of(row.channel).measures;
+            let measures = &mut rows.of(self.channel_of(row)).measures;
             *measures += row.measures(None);
             match outcome {
                 ProspectOutcome::Purchased if row.other_on <= as_of => measures.purchased_count += 1,
@@ -182,7 +182,7 @@ impl Book {
                 let (opened_on, ended_on, _) = life_of(&deal, settings);
                 first_opened_on = first_opened_on.min(opened_on);
                 first_ended_on = first_ended_on.min(ended_on);
-                channels_of_deals.insert(number.number(), row.channel);
+                channels_of_deals.insert(number.number(), self.channel_of(row));
             }
         }
         for (row, _) in self.dated(|page| &page.opened, asked.scope, first_opened_on, as_of) {
@@ -202,6 +202,11 @@ impl Book {
         }
     }
 
+    /// The channel that counts.
+    fn channel_of(&self, row: &Row) -> Option<ChannelRef> {
+        self.pools.traits.value(row.traits).channel
+    }
+
     fn dated<'a>(
         &'a self,
         sheet: fn(&Page) -> &Sheet,
@@ -209,7 +214,7 @@ impl Book {
         from: Date,
         last: Date,
     ) -> Entries<'a> {
-        Box::new(self.pages.entries(sheet, scope, from, last))
+        Box::new(self.pages.entries(&self.pools, sheet, scope, from, last))
     }
 
     /// The scope's part of what a deal was won for. Other amounts aren't asked for.

@@ -63,7 +63,7 @@ use self::entry::Entry;
 use self::kept::KeptBoards;
 use self::packed::{DealRef, LeadRef, PackedDeal, UnitRef};
 use self::pages::Pages;
-use self::pools::{Desk, Pools};
+use self::pools::Pools;
 use self::records::Records;
 use self::roster::Rosters;
 use self::trees::{Sent, Trees};
@@ -242,7 +242,7 @@ impl Book {
     /// Pages of these entries alone.
     fn pages_of<'a>(&mut self, entries: impl Iterator<Item = &'a Entries>) -> Pages {
         let mut pages = Pages::default();
-        entries.flatten().for_each(|entry| put(&mut pages, &mut self.pools, entry));
+        entries.flatten().for_each(|entry| pages.insert(self.pools.intern(entry), entry));
         pages
     }
 
@@ -372,7 +372,7 @@ impl Book {
     fn deal_told_under(&self, number: DealRef, ground: &Ground) -> Entries {
         let Some(deal) = self.records.deals.current(number) else { return Entries::new() };
         let lead = deal.lead.and_then(|lead| self.records.leads.current(lead));
-        deal_entries(number, &deal, lead.as_ref(), ground)
+        deal_entries(number, &deal, self.records.deals.resent_at(number), lead.as_ref(), ground)
     }
 
     fn lead_told_under(&self, number: LeadRef, ground: &Ground) -> Entries {
@@ -393,12 +393,10 @@ impl Book {
     /// Takes out what was and puts in what is; what stays is left alone.
     fn replace(&mut self, before: &[Entry], after: &[Entry]) {
         for entry in before.iter().filter(|entry| !after.contains(entry)) {
-            let desk = self.pools.desks.intern(&desk_of(entry));
-            let labels = self.pools.label_sets.intern(&entry.labels);
-            self.pages.remove(desk, labels, entry);
+            self.pages.remove(self.pools.intern(entry), entry);
         }
         for entry in after.iter().filter(|entry| !before.contains(entry)) {
-            put(&mut self.pages, &mut self.pools, entry);
+            self.pages.insert(self.pools.intern(entry), entry);
         }
     }
 
@@ -408,9 +406,7 @@ impl Book {
         let deals = self.records.dictionary.deals.refs().map(|deal| self.deal_told_under(deal, &ground));
         let leads = self.records.dictionary.leads.refs().map(|lead| self.lead_told_under(lead, &ground));
         for entry in deals.chain(leads).flatten() {
-            let desk = pools.desks.intern(&desk_of(&entry));
-            let labels = pools.label_sets.intern(&entry.labels);
-            pages.gather(desk, labels, &entry);
+            pages.gather(pools.intern(&entry), &entry);
         }
         pages.order();
         Retell::Pages(ground, pages, pools)
@@ -506,16 +502,6 @@ impl Book {
         }
         self.rosters = Rosters::tell(&self.records, &self.partner_trees, &self.employee_trees);
     }
-}
-
-fn put(pages: &mut Pages, pools: &mut Pools, entry: &Entry) {
-    let desk = pools.desks.intern(&desk_of(entry));
-    let labels = pools.label_sets.intern(&entry.labels);
-    pages.insert(desk, labels, entry);
-}
-
-fn desk_of(entry: &Entry) -> Desk {
-    Desk { owner: entry.traits.owner, unit: entry.traits.unit }
 }
 
 fn current_rate(chain: &Chain<State<Rate>>) -> Option<Rate> {

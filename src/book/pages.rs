@@ -5,7 +5,7 @@ use std::ops::RangeBounds;
 
 use super::entry::{Entry, Event, Value};
 use super::page::{Page, Parts, Row, Sheet};
-use super::pools::{DeskRef, LabelSetRef};
+use super::pools::{Pooled, Pools};
 use super::scope::Scope;
 use crate::domain::amount::Currency;
 use crate::domain::calendar::{Date, DateRange, Month};
@@ -41,24 +41,24 @@ impl Fold {
 // === impl Pages ===
 
 impl Pages {
-    pub fn insert(&mut self, desk: DeskRef, labels: LabelSetRef, entry: &Entry) {
-        self.0.entry(entry.on.month()).or_default().insert(desk, labels, entry);
+    pub fn insert(&mut self, pooled: Pooled, entry: &Entry) {
+        self.0.entry(entry.on.month()).or_default().insert(pooled, entry);
     }
 
     /// As [`Self::insert`], for a whole book into what was empty: sorting all at once takes a fraction of the
     /// time that finding a place for each does. Nothing may be asked before [`Self::order`].
-    pub fn gather(&mut self, desk: DeskRef, labels: LabelSetRef, entry: &Entry) {
-        self.0.entry(entry.on.month()).or_default().gather(desk, labels, entry);
+    pub fn gather(&mut self, pooled: Pooled, entry: &Entry) {
+        self.0.entry(entry.on.month()).or_default().gather(pooled, entry);
     }
 
     pub fn order(&mut self) {
         self.0.values_mut().for_each(Page::order);
     }
 
-    pub fn remove(&mut self, desk: DeskRef, labels: LabelSetRef, entry: &Entry) {
+    pub fn remove(&mut self, pooled: Pooled, entry: &Entry) {
         let month = entry.on.month();
         if let Some(page) = self.0.get_mut(&month) {
-            page.remove(desk, labels, entry);
+            page.remove(pooled, entry);
             if page.is_empty() {
                 self.0.remove(&month);
             }
@@ -67,7 +67,14 @@ impl Pages {
 
     /// Sums what happened within `dates`: whole months from their sums, the others from their rows.
     /// Amounts are those that `value_on` tells.
-    pub fn fold(&self, scope: &Scope, dates: DateRange, rates: RatesOn, value_on: ValueOn<'_>) -> Fold {
+    pub fn fold(
+        &self,
+        pools: &Pools,
+        scope: &Scope,
+        dates: DateRange,
+        rates: RatesOn,
+        value_on: ValueOn<'_>,
+    ) -> Fold {
         let mut fold = Fold::default();
         if dates.days() <= 0 {
             return fold;
@@ -81,11 +88,10 @@ impl Pages {
             match sum {
                 Some(measures) => fold.measures += measures,
                 None => {
-                    for (row, parts) in [&page.opened, &page.ended, &page.leads]
-                        .into_iter()
-                        .flat_map(|sheet| sheet.entries(scope, dates.from, dates.to.plus_days(-1)))
-                    {
-                        fold.add(row, parts, value_on(row, rates));
+                    for sheet in [&page.opened, &page.ended, &page.leads] {
+                        let entries = sheet.entries(pools, scope, dates.from, dates.to.plus_days(-1));
+                        // `for_each` goes through the chunks in one loop, which `next` can't.
+                        entries.for_each(|(row, parts)| fold.add(row, parts, value_on(row, rates)));
                     }
                 }
             }
@@ -99,7 +105,7 @@ impl Pages {
     }
 
     /// How many deals of a scope are open at the end of the day before `from`.
-    pub fn open_count_before(&self, scope: &Scope, from: Date) -> i64 {
+    pub fn open_count_before(&self, pools: &Pools, scope: &Scope, from: Date) -> i64 {
         let mut open_count = 0;
         for (month, page) in self.0.range(..=from.month()) {
             let whole = DateRange { from: month.first_day(), to: month.next().first_day() };
@@ -108,7 +114,7 @@ impl Pages {
                 Some(measures) => measures.open_count(),
                 None => {
                     let last = dates.to.plus_days(-1);
-                    let count = |sheet: &Sheet| sheet.entries(scope, dates.from, last).count() as i64;
+                    let count = |sheet: &Sheet| sheet.entries(pools, scope, dates.from, last).count() as i64;
                     count(&page.opened) - count(&page.ended)
                 }
             };
@@ -119,6 +125,7 @@ impl Pages {
     /// The entries of one sheet of each page, from `from` to `last`, which may be [`Date::NEVER`].
     pub fn entries<'a>(
         &'a self,
+        pools: &'a Pools,
         sheet: impl Fn(&'a Page) -> &'a Sheet + 'a,
         scope: &'a Scope,
         from: Date,
@@ -126,27 +133,34 @@ impl Pages {
     ) -> impl Iterator<Item = (&'a Row, Parts<'a>)> {
         let empty = last < from;
         let pages = (!empty).then(|| self.0.range(from.month()..=last.month())).into_iter().flatten();
-        pages.flat_map(move |(_, page)| sheet(page).entries(scope, from, last))
+        pages.flat_map(move |(_, page)| sheet(page).entries(pools, scope, from, last))
     }
 
     /// The ends of a scope's deals that are open at the end of a date.
-    pub fn open<'a>(&'a self, scope: &'a Scope, on: Date) -> impl Iterator<Item = (&'a Row, Parts<'a>)> {
-        self.ending_after(scope, on).filter(move |(row, _)| row.other_on <= on)
+    pub fn open<'a>(
+        &'a self,
+        pools: &'a Pools,
+        scope: &'a Scope,
+        on: Date,
+    ) -> impl Iterator<Item = (&'a Row, Parts<'a>)> {
+        self.ending_after(pools, scope, on).filter(move |(row, _)| row.other_on <= on)
     }
 
     /// The ends of a scope's deals after a date, of those without an end too.
     pub fn ending_after<'a>(
         &'a self,
+        pools: &'a Pools,
         scope: &'a Scope,
         on: Date,
     ) -> impl Iterator<Item = (&'a Row, Parts<'a>)> {
-        self.entries(|page| &page.ended, scope, on.next(), Date::NEVER)
+        self.entries(pools, |page| &page.ended, scope, on.next(), Date::NEVER)
     }
 
     /// The deals with something on or after `from` whose amount is, or would be, converted from another
     /// currency: with it and the day.
     pub fn foreign_deals(&self, from: Date) -> impl Iterator<Item = (u32, Currency, Date)> {
-        let pages = self.0.range(from.month()..).map(|(_, page)| page);
+        // What never ends is converted on no day.
+        let pages = self.0.range(from.month()..Month::NEVER).map(|(_, page)| page);
         pages.flat_map(Page::foreign_deals).filter(move |&(.., on)| on >= from)
     }
 }
@@ -159,7 +173,7 @@ fn sum_of(page: &Page, scope: &Scope, dates: DateRange, is_whole: bool) -> Optio
     match (&scope.slots, &scope.desks) {
         (None, None) => Some(page.tenant(dates)),
         (None, Some(desks)) if is_whole => Some(page.desks(desks)),
-        (Some(slots), None) if is_whole && scope.roles == Roles::SOURCED => Some(page.slots(slots)),
+        (Some(slots), None) if scope.roles == Roles::SOURCED => Some(page.slots(slots, dates, is_whole)),
         _ => None,
     }
 }

@@ -215,7 +215,7 @@ impl Book {
         let Some(settings) = self.settings() else { return quality };
         let known = self.known();
         let from = asked.dates.from.min(asked.as_of.next());
-        for (row, _) in self.pages.entries(|page| &page.ended, scope, from, Date::NEVER) {
+        for (row, _) in self.pages.entries(&self.pools, |page| &page.ended, scope, from, Date::NEVER) {
             let number = DealRef::new(row.of);
             if asked.is_of_window(row) {
                 quality.deal_count += 1;
@@ -227,7 +227,7 @@ impl Book {
             }
         }
         let last = asked.dates.to.plus_days(-1);
-        for (row, _) in self.pages.entries(|page| &page.leads, scope, asked.dates.from, last) {
+        for (row, _) in self.pages.entries(&self.pools, |page| &page.leads, scope, asked.dates.from, last) {
             if row.event != Event::LeadConverted {
                 continue;
             }
@@ -440,7 +440,7 @@ mod tests {
         ]
         .map(|kind| sent(book, kind));
 
-        let of_scope = book.pages.entries(|page| &page.opened, scope, Date::FIRST, Date::NEVER);
+        let of_scope = book.pages.entries(&book.pools, |page| &page.opened, scope, Date::FIRST, Date::NEVER);
         let deals: Vec<String> = of_scope
             .map(|(row, _)| book.records.dictionary.deals.name(DealRef::new(row.of)).to_owned())
             .collect();
@@ -521,7 +521,7 @@ mod tests {
             }
         }
 
-        let of_scope = book.pages.entries(|page| &page.leads, scope, Date::FIRST, Date::NEVER);
+        let of_scope = book.pages.entries(&book.pools, |page| &page.leads, scope, Date::FIRST, Date::NEVER);
         let leads: BTreeSet<String> = of_scope
             .map(|(row, _)| book.records.dictionary.leads.name(LeadRef::new(row.of)).to_owned())
             .collect();

@@ -28,7 +28,7 @@ impl Book {
     /// What a scope's KPIs in a window are told from. The cohort is a pass over the prospects: it is told
     /// where it is asked for.
     pub fn standing(&self, scope: &Scope, window: &Window, rates: RatesOn, with_cohort: bool) -> Stood {
-        let open_before_count = self.pages.open_count_before(scope, window.counted().from);
+        let open_before_count = self.pages.open_count_before(&self.pools, scope, window.counted().from);
         self.standing_after(open_before_count, scope, window, rates, with_cohort)
     }
 
@@ -56,12 +56,11 @@ impl Book {
     /// What became by `as_of` of the prospects that came in `dates`.
     pub fn cohort(&self, scope: &Scope, dates: DateRange, as_of: Date) -> Cohort {
         let last = dates.to.plus_days(-1);
-        let deals = self.pages.entries(|page| &page.opened, scope, dates.from, last);
-        let leads = self.pages.entries(|page| &page.leads, scope, dates.from, last);
+        let deals = self.pages.entries(&self.pools, |page| &page.opened, scope, dates.from, last);
+        let leads = self.pages.entries(&self.pools, |page| &page.leads, scope, dates.from, last);
         let mut cohort = Cohort::default();
-        for (row, _) in deals.chain(leads) {
-            cohort.add(row, as_of);
-        }
+        deals.for_each(|(row, _)| cohort.add(row, as_of));
+        leads.for_each(|(row, _)| cohort.add(row, as_of));
         cohort
     }
 
@@ -69,7 +68,7 @@ impl Book {
     pub fn won_deals(&self, scope: &Scope, dates: DateRange, rates: RatesOn) -> WonDeals<'_> {
         let mut won = WonDeals::default();
         let last = dates.to.plus_days(-1);
-        for (row, parts) in self.pages.entries(|page| &page.ended, scope, dates.from, last) {
+        for (row, parts) in self.pages.entries(&self.pools, |page| &page.ended, scope, dates.from, last) {
             if row.event != Event::DealEnded(Outcome::Won) {
                 continue;
             }
@@ -78,7 +77,10 @@ impl Book {
                 won.amounts_e4.push(parts.of(whole).e4());
                 won.whole_amount_e4 += i128::from(whole.e4());
             }
-            self.add_stages(&mut won, DealRef::new(row.of));
+            // What was sent once, closed, was seen in no stage.
+            if !row.was_sent_closed() {
+                self.add_stages(&mut won, DealRef::new(row.of));
+            }
         }
         won
     }
@@ -126,7 +128,7 @@ impl Book {
 
 /// Of a row that is the coming of a prospect: what became of it by `as_of`.
 pub(super) fn came(row: &Row, as_of: Date) -> Option<ProspectOutcome> {
-    let outcome = fate_of(row.event, row.is_prospect)?;
+    let outcome = fate_of(row.event, row.is_prospect())?;
     Some(if row.other_on <= as_of { outcome } else { ProspectOutcome::Unresolved })
 }
 

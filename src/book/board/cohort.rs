@@ -15,9 +15,10 @@ use crate::domain::calendar::{Date, DateRange, Month};
 impl Teller<'_> {
     /// Of prospects that lie on `pages`, one by one.
     pub(super) fn note_cohort(&mut self, pages: &Pages, sign: Sign) {
-        let (dates, as_of, telling) = (self.asked.dates, self.asked.as_of, self.telling);
+        let (book, dates, as_of, telling) = (self.book, self.asked.dates, self.asked.as_of, self.telling);
         for sheet in [OPENED, LEADS] {
-            let entries = pages.entries(sheet, &telling.scope, dates.from, dates.to.plus_days(-1));
+            let entries =
+                pages.entries(&book.pools, sheet, &telling.scope, dates.from, dates.to.plus_days(-1));
             entries.for_each(|(row, parts)| {
                 if let Some(outcome) = came(row, as_of) {
                     self.note_fate(row, parts, &Fate::of(outcome, 1), sign);
@@ -62,13 +63,15 @@ impl Teller<'_> {
                 continue;
             }
             for sheet in [ENDED, LEADS] {
-                sheet(page).entries(&telling.scope, *days.start(), *days.end()).for_each(|(row, parts)| {
-                    if let Some(outcome) = outcome(row)
-                        && dates.contains(row.other_on)
-                    {
-                        self.note_fate(row, parts, &Fate::not_yet(outcome, 1), Sign::In);
-                    }
-                });
+                sheet(page).entries(&book.pools, &telling.scope, *days.start(), *days.end()).for_each(
+                    |(row, parts)| {
+                        if let Some(outcome) = outcome(row)
+                            && dates.contains(row.other_on)
+                        {
+                            self.note_fate(row, parts, &Fate::not_yet(outcome, 1), Sign::In);
+                        }
+                    },
+                );
             }
         }
     }
@@ -78,13 +81,15 @@ impl Teller<'_> {
         if coming_count(page, days) == 0 {
             return;
         }
-        let telling = self.telling;
+        let (book, telling) = (self.book, self.telling);
         for sheet in [OPENED, LEADS] {
-            sheet(page).entries(&telling.scope, *days.start(), *days.end()).for_each(|(row, parts)| {
-                if let Some(outcome) = fate_of(row.event, row.is_prospect) {
-                    self.note_fate(row, parts, &Fate::of(outcome, 1), sign);
-                }
-            });
+            sheet(page).entries(&book.pools, &telling.scope, *days.start(), *days.end()).for_each(
+                |(row, parts)| {
+                    if let Some(outcome) = fate_of(row.event, row.is_prospect()) {
+                        self.note_fate(row, parts, &Fate::of(outcome, 1), sign);
+                    }
+                },
+            );
         }
     }
 
@@ -102,7 +107,7 @@ impl Teller<'_> {
         }
         if lines.of == LinesOf::Partners && lines.meet {
             for (first, shares) in page.each_shared() {
-                if let Some(outcome) = fate_of(first.event, first.is_prospect) {
+                if let Some(outcome) = fate_of(first.event, first.is_prospect()) {
                     let once = Fate::of(outcome, 1);
                     self.telling.each_too_many(shares, |subject| {
                         sums.note_cohort(subject, &once, Sign::Out);
@@ -121,8 +126,10 @@ impl Teller<'_> {
 /// The outcome of a prospect that a row is.
 fn outcome(row: &Row) -> Option<ProspectOutcome> {
     match row.event {
-        Event::DealEnded(Outcome::Won) if row.is_prospect => Some(ProspectOutcome::Purchased),
-        Event::DealEnded(Outcome::Lost | Outcome::LostToCompetitor | Outcome::Expired) if row.is_prospect => {
+        Event::DealEnded(Outcome::Won) if row.is_prospect() => Some(ProspectOutcome::Purchased),
+        Event::DealEnded(Outcome::Lost | Outcome::LostToCompetitor | Outcome::Expired)
+            if row.is_prospect() =>
+        {
             Some(ProspectOutcome::Lost)
         }
         Event::ProspectEnded(outcome) => Some(outcome),

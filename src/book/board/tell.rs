@@ -16,7 +16,7 @@ use super::sums::{Sign, Sums};
 use super::{BoardQuestion, Lines, LinesOf, Telling};
 use crate::book::Book;
 use crate::book::entry::{Event, Share, Slot, Value};
-use crate::book::packed::{DealRef, PartnerRef};
+use crate::book::packed::PartnerRef;
 use crate::book::page::{Page, Parts, Row, Sheet, counts};
 use crate::book::pages::Pages;
 use crate::book::pools::DeskRef;
@@ -89,15 +89,15 @@ impl Teller<'_> {
     /// The entries that lie on `pages`, one by one.
     pub fn note_entries(&mut self, pages: &Pages, sign: Sign) {
         let BoardQuestion { dates, parts, open_at_rates_of, .. } = *self.asked;
-        let scope = &self.telling.scope;
+        let (book, scope) = (self.book, &self.telling.scope);
         let last = dates.to.plus_days(-1);
         for sheet in self.sheets() {
-            let entries = pages.entries(sheet, scope, dates.from, last);
+            let entries = pages.entries(&book.pools, sheet, scope, dates.from, last);
             entries.for_each(|(row, parts)| self.note(row, parts, sign));
         }
         if parts.work {
             // Deals opened before the window and ended in it or later were open before it.
-            let ended = pages.entries(ENDED, scope, dates.from, Date::NEVER);
+            let ended = pages.entries(&book.pools, ENDED, scope, dates.from, Date::NEVER);
             let open_before = ended.filter(|(row, _)| row.other_on < dates.from);
             let Self { telling, sums, .. } = self;
             open_before.for_each(|(row, parts)| {
@@ -129,7 +129,7 @@ impl Teller<'_> {
         // Without what was in work no amount of an opening is told.
         let value = if is_opening && !asked.work { Value::Unknown } else { book.value_of(row, rates) };
         sums.rest_on(row, value.oldest_rate_on(), sign);
-        let counts_prospects = asked.prospects && (row.is_prospect || !row.event.is_of_deal());
+        let counts_prospects = asked.prospects && (row.is_prospect() || !row.event.is_of_deal());
         telling.lines.each(row, parts, value.amount(), |number, part| {
             let measures = row.measures(part);
             match row.event {
@@ -147,8 +147,8 @@ impl Teller<'_> {
     fn note_open(&mut self, pages: &Pages, rates_on: Date, sign: Sign) {
         let as_of = self.asked.as_of;
         let Self { book, telling, sums, .. } = self;
-        for (row, parts) in pages.open(&telling.scope, as_of) {
-            let value = book.open_value(DealRef::new(row.of), as_of, rates_on);
+        for (row, parts) in pages.open(&book.pools, &telling.scope, as_of) {
+            let value = book.open_value(row, as_of, rates_on);
             sums.rest_on(row, value.oldest_rate_on(), sign);
             telling.lines.each(row, parts, value.amount(), |number, part| {
                 sums.note_open(number, &Tally::of(part), sign);
@@ -210,9 +210,9 @@ impl Teller<'_> {
         if self.row_count(page, days) == 0 {
             return;
         }
-        let scope = &self.telling.scope;
+        let (book, scope) = (self.book, &self.telling.scope);
         for sheet in self.sheets() {
-            let entries = sheet(page).entries(scope, *days.start(), *days.end());
+            let entries = sheet(page).entries(&book.pools, scope, *days.start(), *days.end());
             entries.for_each(|(row, parts)| self.note(row, parts, sign));
         }
     }
@@ -239,7 +239,7 @@ impl Teller<'_> {
                 }
                 if lines.meet {
                     for (first, shares) in page.each_shared() {
-                        let once = counts(first.measures(first.value.amount()));
+                        let once = counts(first.measures(first.value().amount()));
                         self.telling.each_too_many(shares, |number| note(number, &once, Sign::Out));
                     }
                 }
@@ -280,17 +280,19 @@ impl Teller<'_> {
             if count == 0 {
                 continue;
             }
-            sheet(page).entries(&telling.scope, *days.start(), *days.end()).for_each(|(row, parts)| {
-                telling.lines.each(row, parts, row.value.amount(), |number, part| {
-                    let mut open = Tally::default();
-                    if is_more {
-                        open += Tally::of(part)
-                    } else {
-                        open -= Tally::of(part)
-                    }
-                    note(sums, number, &open);
-                });
-            });
+            sheet(page).entries(&book.pools, &telling.scope, *days.start(), *days.end()).for_each(
+                |(row, parts)| {
+                    telling.lines.each(row, parts, row.value().amount(), |number, part| {
+                        let mut open = Tally::default();
+                        if is_more {
+                            open += Tally::of(part)
+                        } else {
+                            open -= Tally::of(part)
+                        }
+                        note(sums, number, &open);
+                    });
+                },
+            );
         }
     }
 
@@ -320,7 +322,7 @@ impl Teller<'_> {
             for (_, page) in book.pages.range(..before) {
                 let open = page.opened.each_shared().filter(|(first, _)| first.other_on >= first_day);
                 for (first, shares) in open {
-                    let priced_count = i64::from(first.value.amount().is_some());
+                    let priced_count = i64::from(first.value().amount().is_some());
                     let too_many = Tally { count: -1, priced_count: -priced_count, amount_e4: 0 };
                     telling.each_too_many(shares, |number| note(sums, number, &too_many));
                 }

@@ -413,7 +413,7 @@ proptest! {
                     let filter = filter.narrowed(&dimension, value).expect("a value that it has");
                     let (of_value, open_of_value) = told(&filter);
                     let narrowed = book.scope(subject, &filter, roles).expect("it is known");
-                    let open_before = book.pages.open_count_before(&narrowed, asked.window.counted().from);
+                    let open_before = book.pages.open_count_before(&book.pools, &narrowed, asked.window.counted().from);
                     let is_empty = of_value == Measures::default() && open_of_value.count + open_before == 0;
                     // Under what only deals have, a lead passes by its deals alone; channels may only cost.
                     let may_be_empty =

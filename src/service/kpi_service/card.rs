@@ -301,8 +301,8 @@ impl<'a> Cards<'a> {
             };
             let stock_day = self.asked.premises.exchange.rates_of_stock(open_on);
             let rates_on = self.rates.day().unwrap_or(stock_day);
-            let found = self.book.pipeline(scope, &[], open_on, rates_on, 0);
-            (found.found.open, found.oldest_rate_on)
+            let found = self.book.open_worth(scope, open_on, rates_on);
+            (found.found, found.oldest_rate_on)
         } else {
             (Worth::default(), None)
         };
