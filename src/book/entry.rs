@@ -109,7 +109,7 @@ pub struct Terms {
 }
 
 /// What an open deal's chance is told from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Odds {
     pub stage: Option<TermRef>,
     /// The deal's own. None: its stage's.

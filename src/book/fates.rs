@@ -5,16 +5,23 @@
 //!
 //! Invariant, checked by `Page::verify` in tests: a page's fates are what its rows say.
 
+use std::collections::BTreeMap;
+
 use super::entry::{Entry, Event, Outcome, ProspectOutcome, Share};
 use super::page::Page;
 use super::pools::DeskRef;
+use crate::domain::calendar::Date;
 use crate::domain::record::Role;
 
 /// What was sourced, for slots.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Fates {
     pub slots: Vec<Fate>,
     pub desks: Vec<Fate>,
+    /// Of everyone, by the day on which they came.
+    pub days: BTreeMap<Date, Fate>,
+    /// No outcome came later. It may have come earlier, since it isn't taken back with the entry that had it.
+    pub last_outcome_on: Date,
 }
 
 /// Prospects that came together.
@@ -67,7 +74,8 @@ impl Fate {
 
 impl Fates {
     pub fn of(page: &Page) -> Self {
-        let mut fates = Self::default();
+        let (slots, desks, days) = Default::default();
+        let mut fates = Self { slots, desks, days, last_outcome_on: Date::FIRST };
         for sheet in [&page.opened, &page.leads] {
             for row in sheet.rows() {
                 let Some(outcome) = fate_of(row.event, row.is_prospect()) else { continue };
@@ -79,6 +87,7 @@ impl Fates {
                 }
                 if row.part == 0 {
                     add(&mut fates.desks, row.desk.index(), &fate);
+                    fates.note_day(row.on, row.other_on, &fate);
                 }
             }
         }
@@ -94,6 +103,14 @@ impl Fates {
             add(&mut self.slots, partner.index(), &fate);
         }
         add(&mut self.desks, desk.index(), &fate);
+        self.note_day(entry.on, entry.other_on, &fate);
+    }
+
+    fn note_day(&mut self, on: Date, outcome_on: Date, fate: &Fate) {
+        self.days.entry(on).or_default().add(fate);
+        if outcome_on != Date::NEVER {
+            self.last_outcome_on = self.last_outcome_on.max(outcome_on);
+        }
     }
 }
 
@@ -113,6 +130,14 @@ impl Fates {
             while fates.pop_if(|last| *last == Fate::default()).is_some() {}
             fates
         };
-        told(&self.slots) == told(&other.slots) && told(&self.desks) == told(&other.desks)
+        let by_day = |fates: &Self| {
+            let mut days = fates.days.clone();
+            days.retain(|_, fate| *fate != Fate::default());
+            days
+        };
+        told(&self.slots) == told(&other.slots)
+            && told(&self.desks) == told(&other.desks)
+            && by_day(self) == by_day(other)
+            && self.last_outcome_on >= other.last_outcome_on
     }
 }

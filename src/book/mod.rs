@@ -48,6 +48,7 @@ mod scope;
 #[cfg(test)]
 mod small_tenant;
 mod standing;
+mod stock;
 mod targets;
 mod trees;
 
@@ -66,6 +67,7 @@ use self::pages::Pages;
 use self::pools::Pools;
 use self::records::Records;
 use self::roster::Rosters;
+use self::stock::Stocks;
 use self::trees::{Sent, Trees};
 use crate::domain::calendar::Instant;
 use crate::domain::exchange::{Rate, RateKey};
@@ -119,6 +121,7 @@ pub struct Book {
     /// The unit of each employee.
     unit_of: Vec<Option<UnitRef>>,
     rosters: Rosters,
+    stocks: Stocks,
     kept: KeptBoards,
 }
 
@@ -179,6 +182,7 @@ impl Book {
 
         // Lent for as long as the book changes.
         let mut kept = std::mem::take(&mut self.kept);
+        let mut stocks = std::mem::take(&mut self.stocks);
         let (mut deals, mut ground) = (Vec::new(), None);
         match prepared.0 {
             Retell::Nothing => {}
@@ -189,6 +193,7 @@ impl Book {
             Retell::Pages(new_ground, pages, pools) => {
                 (self.ground, self.pages, self.pools) = (new_ground, pages, pools);
                 kept.clear();
+                stocks.clear();
             }
         }
         // Each deal and lead is told anew once, however many of its versions the batch has.
@@ -203,6 +208,8 @@ impl Book {
             let before = self.pages_of(deals_before.iter().chain(&leads_before));
             self.take_out_of_boards(&mut kept, &before);
         }
+
+        self.note_stocks(&mut stocks, &deals_before, false);
 
         let named_before: Vec<Option<LeadRef>> = brought.iter().map(|&deal| self.lead_of(deal)).collect();
         let (mut trees_change, mut channels_change) = (false, false);
@@ -223,6 +230,8 @@ impl Book {
 
         let deals_after: Vec<Entries> = deals.iter().map(|&deal| self.entries_of_deal(deal)).collect();
         let leads_after: Vec<Entries> = leads.iter().map(|&lead| self.entries_of_lead(lead)).collect();
+        self.note_stocks(&mut stocks, &deals_after, true);
+        self.stocks = stocks;
         let befores = deals_before.iter().chain(&leads_before);
         for (before, after) in befores.zip(deals_after.iter().chain(&leads_after)) {
             self.replace(before, after);

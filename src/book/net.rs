@@ -75,6 +75,11 @@ impl Columns {
         self.amounts_e4[at] += net.amount_e4;
     }
 
+    /// The count of one.
+    pub fn count(&self, at: usize) -> i64 {
+        self.counts.get(at).copied().unwrap_or(0).into()
+    }
+
     /// Adds the counts to those of the months before.
     pub fn add_counts_to(&self, sums: &mut Vec<i64>) {
         if sums.len() < self.counts.len() {

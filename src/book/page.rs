@@ -48,6 +48,8 @@ pub struct Row {
     marks: Marks,
 }
 
+const _: () = assert!(size_of::<Row>() == 56);
+
 /// A [`Value`] without the room for a tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct PackedValue {
@@ -95,6 +97,8 @@ pub struct Page {
     by_slot: BTreeMap<Slot, SlotSums>,
     by_desk: BTreeMap<DeskRef, Measures>,
     by_day: BTreeMap<Date, Measures>,
+    /// Of all days.
+    month: Measures,
     /// Told when it is first asked for, and kept from then on.
     net: OnceLock<Net>,
     fates: OnceLock<Fates>,
@@ -349,6 +353,7 @@ impl Page {
         self.note_beside(pooled.desk, entry, whole, false);
         *self.by_desk.entry(pooled.desk).or_default() += whole;
         *self.by_day.entry(entry.on).or_default() += whole;
+        self.month += whole;
     }
 
     /// Takes out what was inserted.
@@ -371,6 +376,7 @@ impl Page {
         self.note_beside(pooled.desk, entry, whole, true);
         subtract(&mut self.by_desk, pooled.desk, whole);
         subtract(&mut self.by_day, entry.on, whole);
+        self.month -= whole;
     }
 
     /// Keeps net and fates, where they were told, beside the sums.
@@ -419,6 +425,11 @@ impl Page {
         sum(self.by_day.range(dates.from..dates.to).map(|(_, measures)| *measures))
     }
 
+    /// The same over the whole month.
+    pub fn whole_tenant(&self) -> Measures {
+        self.month
+    }
+
     /// The month's sum of each entry, once and whole, over desks.
     pub fn desks(&self, desks: &[DeskRef]) -> Measures {
         sum(desks.iter().filter_map(|desk| self.by_desk.get(desk)).copied())
@@ -441,6 +452,14 @@ impl Page {
             }
         }
         measures
+    }
+
+    /// About how many rows a slot has, or, without one, about how many ends the page has.
+    pub fn row_count(&self, slot: Option<Slot>) -> u32 {
+        match slot {
+            Some(slot) => self.by_slot.get(&slot).map_or(0, |sums| sums.row_count),
+            None => self.ended.rows.chunks.len() as u32 * (CHUNK_ROWS / 2) as u32,
+        }
     }
 
     /// The sum over `dates` of what a slot sourced.
@@ -765,6 +784,7 @@ impl Page {
         }
         assert_eq!(filled(&self.by_desk), filled(&fresh.by_desk), "by_desk");
         assert_eq!(filled(&self.by_day), filled(&fresh.by_day), "by_day");
+        assert_eq!(self.month, sum(fresh.by_day.values().copied()), "month");
         if let Some(net) = self.net.get() {
             assert!(net.equals(&Net::of(self)), "the net is that of the sums");
         }

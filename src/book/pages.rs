@@ -110,14 +110,13 @@ impl Pages {
         for (month, page) in self.0.range(..=from.month()) {
             let whole = DateRange { from: month.first_day(), to: month.next().first_day() };
             let dates = DateRange { to: from.min(whole.to), ..whole };
-            open_count += match sum_of(page, scope, dates, dates == whole) {
-                Some(measures) => measures.open_count(),
-                None => {
-                    let last = dates.to.plus_days(-1);
-                    let count = |sheet: &Sheet| sheet.entries(pools, scope, dates.from, last).count() as i64;
-                    count(&page.opened) - count(&page.ended)
-                }
-            };
+            let net = || if dates == whole { net_count(page, scope) } else { None };
+            let sum = || Some(sum_of(page, scope, dates, dates == whole)?.open_count());
+            open_count += net().or_else(sum).unwrap_or_else(|| {
+                let last = dates.to.plus_days(-1);
+                let count = |sheet: &Sheet| sheet.entries(pools, scope, dates.from, last).count() as i64;
+                count(&page.opened) - count(&page.ended)
+            });
         }
         open_count
     }
@@ -171,9 +170,24 @@ fn sum_of(page: &Page, scope: &Scope, dates: DateRange, is_whole: bool) -> Optio
         return None;
     }
     match (&scope.slots, &scope.desks) {
+        (None, None) if is_whole => Some(page.whole_tenant()),
         (None, None) => Some(page.tenant(dates)),
         (None, Some(desks)) if is_whole => Some(page.desks(desks)),
         (Some(slots), None) if scope.roles == Roles::SOURCED => Some(page.slots(slots, dates, is_whole)),
+        _ => None,
+    }
+}
+
+/// By how much a scope's open deals grew in the page's month, where a column says it.
+fn net_count(page: &Page, scope: &Scope) -> Option<i64> {
+    match (&scope.slots, &scope.desks, &scope.test) {
+        (Some(slots), None, None) if scope.roles == Roles::SOURCED => match slots[..] {
+            [Some(partner)] => Some(page.net().slots.count(partner.index())),
+            _ => None,
+        },
+        (None, Some(desks), None) => {
+            Some(desks.iter().map(|desk| page.net().desks.count(desk.index())).sum())
+        }
         _ => None,
     }
 }

@@ -115,6 +115,9 @@ impl Book {
         let (mut worth, mut oldest_rate_on) = (Worth::default(), None);
         if let Some(settings) = self.settings() {
             let chances = Chances::new(self, settings);
+            if self.stock(scope, as_of, |odds, tally| worth.add_all(tally, chances.of_odds(odds))) {
+                return Found { found: worth, oldest_rate_on: None };
+            }
             self.pages.open(&self.pools, scope, as_of).for_each(|(row, parts)| {
                 let Some(stood) = self.stood(row, as_of, rates_on, settings) else { return };
                 let amount = stood.value.amount().map(|whole| parts.of(whole));
