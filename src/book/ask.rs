@@ -25,6 +25,18 @@ impl Book {
     /// Whose rows a question folds. None for a subject that was never sent and that no partner, employee,
     /// unit, lead or deal names.
     pub fn scope(&self, subject: &Subject, filter: &Filter, roles: Roles) -> Option<Scope> {
+        self.scope_reading(subject, filter, roles, true)
+    }
+
+    /// The same for a question that may read no rows of leads: which leads pass is then not found out, which
+    /// takes a walk over the deals of all.
+    pub(super) fn scope_reading(
+        &self,
+        subject: &Subject,
+        filter: &Filter,
+        roles: Roles,
+        reads_leads: bool,
+    ) -> Option<Scope> {
         let dictionary = &self.records.dictionary;
         let (mut partners, mut owners, mut units) = (None, None, None);
         match subject {
@@ -68,7 +80,7 @@ impl Book {
                     && asked_units.as_ref().is_none_or(|asked| asked.contains(&unit))
             })
         });
-        Some(Scope { roles, slots, desks, test: self.test(filter) })
+        Some(Scope { roles, slots, desks, test: self.test(filter, reads_leads) })
     }
 
     /// What of a scope came by any channel.
@@ -152,7 +164,7 @@ impl Book {
     }
 
     /// What a filter asks of deals and leads themselves.
-    fn test(&self, filter: &Filter) -> Option<Test> {
+    fn test(&self, filter: &Filter, reads_leads: bool) -> Option<Test> {
         let Records { dictionary, .. } = &self.records;
         let term = |term: &Term| dictionary.terms.get(term.as_str());
         let asks_for_terms = |asked: &Vec<Option<Term>>| (!asked.is_empty()).then(|| known(asked, term));
@@ -166,7 +178,7 @@ impl Book {
                 self.pools.label_sets.those(passes).into_iter().collect()
             }),
             credited: filter.credit.map(|credit| credit == CreditFilter::Credited),
-            leads: filter.asks_for_deals_only().then(|| self.leads_of_passing_deals(filter)),
+            leads: (reads_leads && filter.asks_for_deals_only()).then(|| self.leads_of_passing_deals(filter)),
             ..Test::of(&self.pools)
         };
         (!test.asks_for_nothing()).then_some(test)

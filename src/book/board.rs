@@ -210,7 +210,9 @@ impl Board {
 impl Book {
     /// Whose rows count for a board, and for whom.
     pub(super) fn telling(&self, asked: &BoardQuestion) -> Telling {
-        let scope = self.scope(&Subject::Tenant, &asked.filter, asked.roles).expect("the tenant is known");
+        let reads_leads = asked.parts.prospects || asked.parts.cohort;
+        let scope = self.scope_reading(&Subject::Tenant, &asked.filter, asked.roles, reads_leads);
+        let scope = scope.expect("the tenant is known");
         Telling { scope, lines: self.lines(asked.kind, asked.include_sub_partners) }
     }
 

@@ -217,8 +217,8 @@ impl<'a> Leaderboard<'a> {
     fn tell_order(&self) -> Order {
         let LeaderboardQuestion { kind, ranked_by, ties, .. } = self.asked;
         let passing = self.book.passing(&self.asked, &self.board);
-        let listed = (0..).zip(self.book.rosters.of(kind).listed());
-        let contenders = listed.filter_map(|(id_place, &number)| {
+        // In the order of their rows.
+        let contenders = self.book.rosters.of(kind).places().filter_map(|(number, id_place)| {
             if passing.as_ref().is_some_and(|passing| !passing.contains(&number)) {
                 return None;
             }

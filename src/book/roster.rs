@@ -29,6 +29,8 @@ pub(super) struct Roster {
 /// What is known of a subject.
 #[derive(Clone, Default)]
 struct Known {
+    /// Its place among those listed. None: the host deleted or merged it, or never sent it.
+    place: Option<u32>,
     /// Whether the host has it and calls it active: others may be its peers.
     is_active: bool,
     name: Option<Box<str>>,
@@ -98,13 +100,19 @@ impl Roster {
         if self.by_number.len() <= at {
             self.by_number.resize(at + 1, Known::default());
         }
-        self.by_number[at] = Known { is_active, name: name.map(Into::into) };
+        let place = is_listed.then_some(self.listed.len() as u32);
+        self.by_number[at] = Known { place, is_active, name: name.map(Into::into) };
         self.listed.extend(is_listed.then_some(number));
     }
 
     /// Those that are listed, by the bytes of their ids.
     pub fn listed(&self) -> &[u32] {
         &self.listed
+    }
+
+    /// Those that are listed, by their numbers, each with its place among them by the bytes of ids.
+    pub fn places(&self) -> impl Iterator<Item = (u32, u32)> {
+        (0..).zip(&self.by_number).filter_map(|(number, known)| Some((number, known.place?)))
     }
 
     pub fn is_active(&self, number: u32) -> bool {

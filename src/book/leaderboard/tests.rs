@@ -324,6 +324,28 @@ fn a_board_is_told_once_and_kept() {
     }
 }
 
+/// A filter of what only deals have asks the deals of every lead which leads pass: only where leads are ranked.
+#[test]
+fn boards_of_deals_ask_for_no_leads_and_stay() {
+    let of_product = |product: &str, at: u64| {
+        let (id, deal) = won("d1", "a");
+        sent(at, record((id, Deal { product: Some(term(product)), ..deal })))
+    };
+    let mut book = book_of_records([partner("a", "north")]);
+    apply(&mut book, vec![of_product("y", 1)]);
+    apply(&mut book, vec![of_product("x", 2)]);
+    let filter = Filter { products: vec![Some(term("x"))], ..Filter::default() };
+    let (by_deals, by_prospects) =
+        (by(RankedBy::DealCount, filter.clone()), by(RankedBy::ProspectCount, filter));
+    for (asked, at, told_count) in [(&by_deals, 3, 1), (&by_prospects, 5, 3)] {
+        assert_eq!(told(&book, asked), [("a".to_owned(), 1, 1.0)]);
+        apply(&mut book, vec![of_product("y", at)]);
+        assert_eq!(told(&book, asked), [("a".to_owned(), 1, 0.0)], "its own deals change it");
+        assert_eq!(book.boards_told_count(), told_count);
+        apply(&mut book, vec![of_product("x", at + 1)]);
+    }
+}
+
 /// Of the boards that nobody holds those asked for last are kept: three, under test.
 #[test]
 fn boards_that_are_held_stay_and_of_others_the_last() {
