@@ -28,10 +28,10 @@ impl Reads {
             Kpi::OpportunityPipeline => OPEN_DEAL_WEIGHT * self.open,
             Kpi::MarketingChannel => self.spends,
             Kpi::CloseRate => self.prospects,
-            // All peers.
-            Kpi::ValueScore => u64::MAX,
+            // Who has peers isn't weighed; nobody else has a score.
+            Kpi::ValueScore => 0,
         };
-        kpis.iter().map(of_kpi).fold(self.folded, u64::saturating_add)
+        self.folded + kpis.iter().map(of_kpi).sum::<u64>()
     }
 }
 
@@ -51,7 +51,7 @@ mod tests {
             (vec![AverageDealSize, DealCount, DealVelocity], 70), // read from the same sums
             (vec![CloseRate], 270),
             (vec![OpportunityPipeline, MarketingChannel], 70 + 20 * 30 + 4),
-            (vec![DealCount, Kpi::ValueScore], u64::MAX),
+            (vec![DealCount, Kpi::ValueScore], 70), // of the tenant, which has no peers
         ] {
             assert_eq!(reads.weight(&kpis), expected, "{kpis:?}");
         }
