@@ -4,11 +4,15 @@
 //! have, 2.2 versions on average, rather than as it ended. Without cargo's `--bench`, or with `--test`, all is
 //! small and each bench runs once: so that it can't rot.
 //!
+//! Records are made when they are sent and never held: ten million deals need no more room than the sidecar's.
+//!
 //! All amounts are in one currency: pages of foreign amounts are read row by row, which is another question.
 
 #![allow(dead_code)] // every bench takes what it needs
 
-use std::time::SystemTime;
+mod table;
+
+use std::time::{Duration, Instant, SystemTime};
 
 use channel_kpi::Sidecar;
 use channel_kpi::clock::{Clock, ClockHands};
@@ -21,14 +25,16 @@ use channel_kpi::proto::channelkpi::v1::{
     Partner, PartnerCredit, Record, TenantSettings, WriteRecordsRequest, WriteRecordsResponse,
 };
 use channel_kpi::proto::google::r#type::{Date, Money};
-use channel_kpi::server::Listen;
+use channel_kpi::server::{Listen, Stack};
 use prost_types::Timestamp;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
+pub use table::*;
+
 const DAY_SECONDS: i64 = 86_400;
 /// 2023-07-01, UTC.
-const FIRST_DAY_SECONDS: i64 = 1_688_169_600;
+pub const FIRST_DAY_SECONDS: i64 = 1_688_169_600;
 /// Up to and including 2026-06-30.
 pub const DAY_COUNT: i64 = 1_096;
 /// Noon of the last day: what the sidecar's clock shows.
@@ -38,9 +44,13 @@ const NOW_SECONDS: i64 = FIRST_DAY_SECONDS + (DAY_COUNT - 1) * DAY_SECONDS + DAY
 pub const WRITE_RECORDS: usize = 1_000;
 /// Writes under way at a time while a sidecar is filled.
 const FILLING_AT_A_TIME: usize = 4;
+/// How often it is told how far a sidecar is filled.
+const PROGRESS_EVERY: Duration = Duration::from_secs(10);
+/// The size that the budgets are for.
+pub const BUDGET_DEALS: u64 = 10_000_000;
 
 const UNIT_COUNT: u64 = 30;
-const CHANNEL_COUNT: u64 = 12;
+pub const CHANNEL_COUNT: u64 = 12;
 const PRODUCT_COUNT: u64 = 20;
 const STAGES: [&str; 5] = ["qualified", "proposal", "negotiation", "contract", "signature"];
 pub const REGIONS: [&str; 8] =
@@ -53,11 +63,25 @@ pub fn is_quick() -> bool {
     asked("--test") || !asked("--bench")
 }
 
+/// What the command line names beside cargo's flags: a subject, a filter.
+pub fn named() -> Vec<String> {
+    std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect()
+}
+
 /// A count from the environment, for those who measure.
 pub fn count_from_env(name: &str) -> Option<u64> {
     let given = std::env::var_os(name)?;
     let count = given.to_str().and_then(|text| text.replace('_', "").parse().ok());
     Some(count.unwrap_or_else(|| panic!("{name} is {given:?}, must be a count")))
+}
+
+/// How many deals the environment asks for; few where benches run once.
+pub fn deals_from_env() -> u64 {
+    if is_quick() { 10_000 } else { count_from_env("BENCH_DEALS").unwrap_or(200_000) }
+}
+
+pub fn with_history_from_env() -> bool {
+    std::env::var_os("BENCH_HISTORY").is_some()
 }
 
 /// SplitMix64: what is drawn for a record hangs on its number alone.
@@ -106,9 +130,12 @@ pub struct Tenant {
 impl Tenant {
     /// As large as the environment says; small where benches run once.
     pub fn from_env() -> Self {
-        let asked = count_from_env("BENCH_DEALS").unwrap_or(200_000);
-        let deal_count = if is_quick() { 10_000 } else { asked };
-        Self::new(deal_count, std::env::var_os("BENCH_HISTORY").is_some())
+        Self::new(deals_from_env(), with_history_from_env())
+    }
+
+    /// The same, but not larger than `deal_count_max`.
+    pub fn from_env_up_to(deal_count_max: u64) -> Self {
+        Self::new(deals_from_env().min(deal_count_max), with_history_from_env())
     }
 
     pub fn new(deal_count: u64, with_history: bool) -> Self {
@@ -129,9 +156,13 @@ impl Tenant {
 
     /// The one with as many deals as partners have on average.
     pub fn typical_partner(&self) -> String {
+        partner_id(self.typical_rank())
+    }
+
+    pub fn typical_rank(&self) -> u64 {
         let total: u64 = *self.weight_sums.last().expect("there are partners");
         let mean = total / self.partner_count;
-        partner_id(1_000_000_000_000 / mean - 1)
+        1_000_000_000_000 / mean - 1
     }
 
     /// Everything, oldest kinds first: a reference comes after what it names.
@@ -217,11 +248,11 @@ impl Tenant {
             expire_time: expires.map(time),
             status: status.into(),
             closed_at: closed.map(time),
-            owner_employee_id: id("empl", 2, owner),
+            owner_employee_id: employee_id(owner),
             partner_credits,
             lead_id: text_if(random.below(3) == 0, id("lead", 3, number)),
-            marketing_channel_id: text_if(random.percent(40), id("chan", 4, random.below(CHANNEL_COUNT))),
-            product: format!("product {}", random.below(PRODUCT_COUNT)),
+            marketing_channel_id: text_if(random.percent(40), channel_id(random.below(CHANNEL_COUNT))),
+            product: product(random.below(PRODUCT_COUNT)),
             region: text_if(random.percent(25), random.pick(&REGIONS)),
             labels: match random.percent(20) {
                 true => [("segment".to_owned(), random.pick(&SEGMENTS))].into(),
@@ -232,9 +263,30 @@ impl Tenant {
         (closed.unwrap_or(opened), deal)
     }
 
+    /// A deal as it ended.
+    pub fn current_deal(&self, number: u64) -> Deal {
+        self.deal(number).1
+    }
+
+    /// When the lead of a deal was created, where it has one.
+    pub fn lead_created_at(&self, deal: &Deal) -> Option<Timestamp> {
+        if deal.lead_id.is_empty() {
+            return None;
+        }
+        let opened = deal.opened_at.expect("every deal has it").seconds;
+        Some(time((opened - 9 * DAY_SECONDS).max(FIRST_DAY_SECONDS)))
+    }
+
+    pub fn partner_region(&self, rank: u64) -> String {
+        match partner(rank).record {
+            Some(Kind::Partner(partner)) => partner.region,
+            _ => unreachable!("a partner is made"),
+        }
+    }
+
     fn lead_of(&self, deal: &Deal) -> Record {
         let opened = deal.opened_at.expect("every deal has it").seconds;
-        let created = (opened - 9 * DAY_SECONDS).max(FIRST_DAY_SECONDS);
+        let created = self.lead_created_at(deal).map_or(opened, |created| created.seconds);
         let lead = Lead {
             lead_id: deal.lead_id.clone(),
             created_at: Some(time(created)),
@@ -258,6 +310,25 @@ impl Tenant {
         let (_, deal) = self.deal(number);
         let amount = dollars(100 + Random::of(5, number ^ seconds_later as u64).below(50_000) as i64);
         record(NOW_SECONDS - 3_600 + seconds_later, Kind::Deal(Deal { amount: Some(amount), ..deal }))
+    }
+
+    /// A deal that isn't there yet, `number` of them apart.
+    pub fn further(&self, number: u64) -> Record {
+        let (last, deal) = self.deal(self.deal_count + number);
+        record(last, Kind::Deal(Deal { lead_id: String::new(), ..deal }))
+    }
+
+    /// An early version of a deal that is there: it comes late, and leaves the present as it is.
+    pub fn late(&self, number: u64, seconds_later: i64) -> Record {
+        let (_, deal) = self.deal(number % self.deal_count);
+        let early = Deal { status: DealStatus::Open.into(), closed_at: None, ..deal };
+        record(FIRST_DAY_SECONDS - DAY_SECONDS * 30 + seconds_later, Kind::Deal(early))
+    }
+
+    /// Whether a deal was closed so many days before the last one.
+    pub fn ended_before(&self, number: u64, days_ago: i64) -> bool {
+        let (_, deal) = self.deal(number);
+        deal.closed_at.is_some_and(|closed| closed.seconds < NOW_SECONDS - days_ago * DAY_SECONDS)
     }
 
     /// A deal that the heaviest partner won a day ago, worth more with each `version`.
@@ -290,6 +361,22 @@ pub fn partner_id(rank: u64) -> String {
     id("part", 6, rank)
 }
 
+pub fn employee_id(number: u64) -> String {
+    id("empl", 2, number)
+}
+
+pub fn unit_id(number: u64) -> String {
+    id("unit", 7, number)
+}
+
+pub fn channel_id(number: u64) -> String {
+    id("chan", 4, number)
+}
+
+pub fn product(number: u64) -> String {
+    format!("product {number}")
+}
+
 fn time(seconds: i64) -> Timestamp {
     Timestamp { seconds, nanos: 0 }
 }
@@ -307,14 +394,14 @@ fn record(update_seconds: i64, record: Kind) -> Record {
 }
 
 fn unit(number: u64) -> Record {
-    let parent = if number == 0 { String::new() } else { id("unit", 7, (number - 1) / 3) };
-    let unit = OrgUnit { org_unit_id: id("unit", 7, number), parent_unit_id: parent, ..OrgUnit::default() };
+    let parent = if number == 0 { String::new() } else { unit_id((number - 1) / 3) };
+    let unit = OrgUnit { org_unit_id: unit_id(number), parent_unit_id: parent, ..OrgUnit::default() };
     record(FIRST_DAY_SECONDS, Kind::OrgUnit(unit))
 }
 
 fn channel(number: u64) -> Record {
     let channel = MarketingChannel {
-        marketing_channel_id: id("chan", 4, number),
+        marketing_channel_id: channel_id(number),
         media: [Media::Paid, Media::Earned, Media::Owned][(number % 3) as usize].into(),
         ..MarketingChannel::default()
     };
@@ -323,8 +410,8 @@ fn channel(number: u64) -> Record {
 
 fn employee(number: u64) -> Record {
     let employee = Employee {
-        employee_id: id("empl", 2, number),
-        unit_id: id("unit", 7, number % UNIT_COUNT),
+        employee_id: employee_id(number),
+        unit_id: unit_id(number % UNIT_COUNT),
         ..Employee::default()
     };
     record(FIRST_DAY_SECONDS, Kind::Employee(employee))
@@ -367,11 +454,13 @@ pub struct Filled {
 /// No watch hears heartbeats while it is measured, and no snapshot is taken in the middle.
 pub fn limits() -> Limits {
     Limits {
-        heartbeat_interval: std::time::Duration::from_secs(600),
+        heartbeat_interval: Duration::from_secs(600),
+        unary_time_max: Duration::from_secs(3_600),
+        unary_in_work_per_tenant_max: 1_024,
         watches_max: 20_000,
         watches_per_tenant_max: 20_000,
         snapshot_after_bytes: u32::MAX,
-        drain_delay: std::time::Duration::ZERO,
+        drain_delay: Duration::ZERO,
         ..Limits::default()
     }
 }
@@ -397,9 +486,9 @@ pub fn settings() -> TenantSettings {
 }
 
 /// An empty tenant.
-pub async fn found(sidecar: &Sidecar) {
+pub async fn found(stack: Stack) {
     let create = CreateTenantRequest { tenant_id: "default".to_owned(), settings: Some(settings()) };
-    let created = AdminServiceClient::new(sidecar.channel()).create_tenant(create).await;
+    let created = AdminServiceClient::new(stack).create_tenant(create).await;
     created.expect("the settings are valid");
 }
 
@@ -409,31 +498,55 @@ impl Filled {
     }
 
     pub async fn fill_with(tenant: Tenant) -> Self {
-        let began_at = std::time::Instant::now();
         let data_dir = tempfile::tempdir().expect("a directory for the bench");
         let (sidecar, hands) = open(&data_dir).await;
-        found(&sidecar).await;
-        let filler = RecordServiceClient::new(sidecar.channel());
-        let mut under_way = JoinSet::new();
-        let mut records = tenant.records().peekable();
-        while records.peek().is_some() {
-            let next: Vec<Record> = records.by_ref().take(WRITE_RECORDS).collect();
-            let mut filler = filler.clone();
-            under_way.spawn(async move { taken(filler.write_records(writing(next)).await) });
-            if under_way.len() >= FILLING_AT_A_TIME {
-                under_way.join_next().await.expect("some are under way").expect("no write panics");
-            }
-        }
-        drop(records);
-        under_way.join_all().await;
-        eprintln!(
-            "a tenant of {} deals and {} partners, filled in {:.1} s",
-            tenant.deal_count,
-            tenant.partner_count,
-            began_at.elapsed().as_secs_f64()
-        );
+        found(sidecar.channel()).await;
+        fill(&RecordServiceClient::new(sidecar.channel()), &tenant).await;
         Self { sidecar, data_dir, tenant, hands }
     }
+}
+
+/// Writes all records of a tenant.
+pub async fn fill(filler: &RecordServiceClient<Stack>, tenant: &Tenant) {
+    let began_at = Instant::now();
+    let record_count = write_all(filler, tenant.records()).await;
+    eprintln!(
+        "a tenant of {} deals and {} partners, {} records, filled in {:.1} s",
+        count(tenant.deal_count),
+        count(tenant.partner_count),
+        count(record_count),
+        began_at.elapsed().as_secs_f64()
+    );
+}
+
+/// Writes records, tells now and then how many it has written, and in the end answers it.
+pub async fn write_all(filler: &RecordServiceClient<Stack>, records: impl Iterator<Item = Record>) -> u64 {
+    let began_at = Instant::now();
+    let mut told_at = began_at;
+    let mut under_way = JoinSet::new();
+    let mut record_count = 0;
+    for records in chunks(records, WRITE_RECORDS) {
+        record_count += records.len() as u64;
+        let mut filler = filler.clone();
+        under_way.spawn(async move { taken(filler.write_records(writing(records)).await) });
+        if under_way.len() >= FILLING_AT_A_TIME {
+            under_way.join_next().await.expect("some are under way").expect("no write panics");
+        }
+        if told_at.elapsed() >= PROGRESS_EVERY {
+            told_at = Instant::now();
+            let per_second = record_count as f64 / began_at.elapsed().as_secs_f64();
+            eprintln!("    {} records so far, {} a second", count(record_count), count(per_second as u64));
+        }
+    }
+    under_way.join_all().await;
+    record_count
+}
+
+/// What comes, so many at a time.
+pub fn chunks<T>(of: impl Iterator<Item = T>, size: usize) -> impl Iterator<Item = Vec<T>> {
+    let mut rest = of.fuse();
+    std::iter::from_fn(move || Some(rest.by_ref().take(size).collect()))
+        .take_while(|chunk: &Vec<T>| !chunk.is_empty())
 }
 
 pub fn writing(records: Vec<Record>) -> WriteRecordsRequest {
@@ -452,13 +565,4 @@ pub fn resident_bytes() -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
     kib.unwrap_or(0) * 1024
-}
-
-/// One line of a bench that prints a table: a figure, its reference of the same run, and their ratio.
-pub fn print_row(name: &str, value: f64, reference: f64, unit: &str) {
-    println!("{name:<44} {value:>14.1} {reference:>14.1} {unit:<10} {:>8.3}", value / reference);
-}
-
-pub fn print_head() {
-    println!("{:<44} {:>14} {:>14} {:<10} {:>8}", "", "value", "reference", "unit", "ratio");
 }

@@ -6,7 +6,7 @@ use super::Book;
 use super::chain::Chain;
 use super::contribute::value_on;
 use super::entry::{Slot, Value};
-use super::names::Names;
+use super::names::{Names, Ref};
 use super::packed::{ChannelRef, DealRef, EmployeeRef, PackedDeal, PartnerRef, TermRef, UnitRef};
 use super::page::Row;
 use super::pages::Fold;
@@ -20,12 +20,6 @@ use crate::domain::ids::{Id, PartnerId, Term};
 use crate::domain::premises::{RatesOn, Roles};
 use crate::domain::record::{Media, Partner};
 use crate::domain::subject::{Subject, SubjectKind};
-
-/// A subject that lists and boards hold.
-pub(super) struct Listed<'a> {
-    pub number: u32,
-    pub id: &'a str,
-}
 
 impl Book {
     /// Whose rows a question folds. None for a subject that was never sent and that no partner, employee,
@@ -84,13 +78,14 @@ impl Book {
 
     /// Sums what happened within `dates`.
     pub fn fold(&self, scope: &Scope, dates: DateRange, rates: RatesOn) -> Fold {
-        self.pages.fold(scope, dates, rates, &|row, rates| self.value_of(row, rates))
+        self.pages.fold(&self.pools, scope, dates, rates, &|row, rates| self.value_of(row, rates))
     }
 
     /// What a row's whole deal is worth at the rates of a day.
     pub fn value_of(&self, row: &Row, rates: RatesOn) -> Value {
-        match (rates, row.value.foreign_currency()) {
-            (RatesOn::OwnDay, _) | (_, None) => row.value,
+        let value = row.value();
+        match (rates, value.foreign_currency()) {
+            (RatesOn::OwnDay, _) | (_, None) => value,
             (RatesOn::Day(on), Some(_)) => {
                 let deal = self.records.deals.current(DealRef::new(row.of));
                 let Some((deal, settings)) = deal.zip(self.settings()) else { return Value::Unknown };
@@ -172,15 +167,9 @@ impl Book {
             }),
             credited: filter.credit.map(|credit| credit == CreditFilter::Credited),
             leads: filter.asks_for_deals_only().then(|| self.leads_of_passing_deals(filter)),
+            ..Test::of(&self.pools)
         };
-        let Test { products, channels, regions, label_sets, credited, leads } = &test;
-        let asks_for_nothing = products.is_none()
-            && channels.is_none()
-            && regions.is_none()
-            && label_sets.is_none()
-            && credited.is_none()
-            && leads.is_none();
-        (!asks_for_nothing).then_some(test)
+        (!test.asks_for_nothing()).then_some(test)
     }
 
     fn asked_channels(&self, filter: &Filter) -> Option<HashSet<Option<ChannelRef>>> {
@@ -205,12 +194,8 @@ impl Book {
 
     /// By number: the region of the partner that counts in each one's place.
     pub(super) fn regions_of_partners(&self) -> Vec<Option<TermRef>> {
-        let Records { dictionary, .. } = &self.records;
-        let region = |partner: PartnerRef| {
-            let region = self.partner(self.partner_trees.survivor(partner))?.region.as_ref()?;
-            dictionary.terms.get(region.as_str())
-        };
-        dictionary.partners.refs().map(region).collect()
+        let partners = self.records.dictionary.partners.refs();
+        partners.map(|partner| self.rosters.region_of_partner(partner)).collect()
     }
 
     fn labels_pass(&self, filter: &Filter, labels: &[(TermRef, TermRef)]) -> bool {
@@ -315,58 +300,41 @@ impl Book {
         after: Option<&str>,
         count: usize,
     ) -> Vec<Subject> {
-        fn id<K>(listed: &Listed<'_>) -> Id<K> {
-            Id::try_new(listed.id).expect("ids went in as ids")
+        fn id<K>(listed: &str) -> Id<K> {
+            Id::try_new(listed).expect("ids went in as ids")
         }
-        let subject = |listed: Listed<'_>| match kind {
-            SubjectKind::Partner => Subject::Partner { partner: id(&listed), include_sub_partners },
-            SubjectKind::Employee => Subject::Employee(id(&listed)),
-            SubjectKind::Unit => Subject::Unit(id(&listed)),
+        let subject = |listed: &str| match kind {
+            SubjectKind::Partner => Subject::Partner { partner: id(listed), include_sub_partners },
+            SubjectKind::Employee => Subject::Employee(id(listed)),
+            SubjectKind::Unit => Subject::Unit(id(listed)),
         };
         self.listed(kind, after).map(subject).take(count).collect()
     }
 
-    /// The subjects of a kind that lists and boards hold, by the bytes of their ids, after the id given. Those
+    /// The ids of the subjects of a kind that lists and boards hold, by their bytes, after the id given. Those
     /// that the host deleted or merged, or never sent, are not among them.
-    pub(super) fn listed(
-        &self,
-        kind: SubjectKind,
-        after: Option<&str>,
-    ) -> Box<dyn Iterator<Item = Listed<'_>> + '_> {
-        let Records { dictionary, partners, employees, units, .. } = &self.records;
+    fn listed(&self, kind: SubjectKind, after: Option<&str>) -> impl Iterator<Item = &str> {
+        let all = self.rosters.of(kind).listed();
+        let is_before = |&number: &u32| {
+            after.is_some_and(|after| self.id_by_number(kind, number).as_bytes() <= after.as_bytes())
+        };
+        let following = &all[all.partition_point(is_before)..];
+        following.iter().map(move |&number| self.id_by_number(kind, number))
+    }
+
+    /// The id of the subject that has a number.
+    pub(super) fn id_by_number(&self, kind: SubjectKind, number: u32) -> &str {
+        let dictionary = &self.records.dictionary;
         match kind {
-            SubjectKind::Partner => {
-                let after = after.and_then(|after| Id::try_new(after).ok());
-                let sent = partners.following(after.as_ref()).filter(|(_, chain)| !chain.is_deleted());
-                Box::new(sent.filter_map(|(id, _)| {
-                    let known = dictionary.partners.get(id.as_str())?;
-                    let is_itself = self.partner_trees.survivor(known) == known;
-                    is_itself.then(|| Listed { number: known.number(), id: id.as_str() })
-                }))
-            }
-            SubjectKind::Employee => {
-                let after = after.and_then(|after| Id::try_new(after).ok());
-                let sent = employees.following(after.as_ref()).filter(|(_, chain)| !chain.is_deleted());
-                Box::new(sent.filter_map(|(id, _)| {
-                    let known = dictionary.employees.get(id.as_str())?;
-                    let is_itself = self.employee_trees.survivor(known) == known;
-                    is_itself.then(|| Listed { number: known.number(), id: id.as_str() })
-                }))
-            }
-            SubjectKind::Unit => {
-                let after = after.and_then(|after| Id::try_new(after).ok());
-                let sent = units.following(after.as_ref()).filter(|(_, chain)| !chain.is_deleted());
-                Box::new(sent.filter_map(|(id, _)| {
-                    let known = dictionary.units.get(id.as_str())?;
-                    Some(Listed { number: known.number(), id: id.as_str() })
-                }))
-            }
+            SubjectKind::Partner => dictionary.partners.name(Ref::new(number)),
+            SubjectKind::Employee => dictionary.employees.name(Ref::new(number)),
+            SubjectKind::Unit => dictionary.units.name(Ref::new(number)),
         }
     }
 }
 
 /// The numbers of what is asked for. What has none matches nothing.
-fn known<T, R: Eq + std::hash::Hash>(
+pub(super) fn known<T, R: Eq + std::hash::Hash>(
     asked: &[Option<T>],
     number: impl Fn(&T) -> Option<R>,
 ) -> HashSet<Option<R>> {

@@ -6,20 +6,23 @@
 //!    told as is put in, by the same pass over pages that hold these entries alone. So a board that is kept
 //!    (`kept.rs`) equals one told anew, bit for bit.
 
+mod cohort;
+mod sums;
+mod tell;
 #[cfg(test)]
 pub(super) mod tests;
 
-use std::collections::BTreeMap;
-use std::ops::{AddAssign, SubAssign};
 use std::sync::OnceLock;
 
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
+use self::sums::{Sign, Sums};
+use self::tell::Teller;
 use super::Book;
 use super::entry::Share;
 use super::names::Ref;
-use super::packed::{DealRef, PartnerRef};
+use super::packed::PartnerRef;
 use super::page::{Parts, Row};
 use super::pages::Pages;
 use super::pools::DeskRef;
@@ -27,13 +30,12 @@ use super::scope::Scope;
 use crate::domain::amount::Amount;
 use crate::domain::calendar::{Date, DateRange};
 use crate::domain::filter::Filter;
-use crate::domain::ids::Id;
 use crate::domain::premises::{Premises, RatesOn, Roles};
 use crate::domain::subject::{Subject, SubjectKind};
 use crate::domain::window::Window;
-use crate::kpi::measures::Tally;
 use crate::kpi::peers::{Peer, PeerGroup};
-use crate::kpi::standing::Standing;
+use crate::kpi::standing::StandingParts;
+use crate::kpi::value_score::PeerTotal;
 
 /// What a board is asked: boards of equal questions are equal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +49,8 @@ pub struct BoardQuestion {
     /// By when a prospect counts as purchased or lost, and on which date deals are open.
     pub as_of: Date,
     pub rates: RatesOn,
+    /// What is told beside what ended.
+    pub parts: StandingParts,
     /// The day whose rates convert the open deals. None: they aren't told.
     pub open_at_rates_of: Option<Date>,
 }
@@ -58,24 +62,20 @@ pub struct Board {
     peers: OnceLock<Peers>,
 }
 
-/// By the number of the survivor. Who isn't here had nothing in the window.
-#[derive(Debug)]
-struct Sums {
-    rows: HashMap<u32, Peer>,
-    /// How many amounts of ends, and of open deals, rest on the rates of each date.
-    rate_dates: RateDates,
-    /// Those of openings.
-    opening_rate_dates: RateDates,
-    nothing: Peer,
-}
-
-type RateDates = BTreeMap<Date, i64>;
-
 #[derive(Debug)]
 struct Peers {
-    /// Of each peer the group: the number of its parent, where peers are those with the same one.
-    groups_of: HashMap<u32, Option<u32>>,
-    groups: HashMap<Option<u32>, PeerGroup>,
+    /// By number, the group of each peer, as a place in `groups`.
+    groups_of: Vec<Option<u32>>,
+    groups: Vec<Group>,
+}
+
+/// The peers of one another: those with the same parent, where peers have one.
+#[derive(Debug)]
+struct Group {
+    /// Sorted.
+    numbers: Vec<u32>,
+    total: PeerTotal,
+    told: OnceLock<PeerGroup>,
 }
 
 /// What a board is told by: whose rows count, and for whom.
@@ -89,6 +89,8 @@ pub(super) struct Telling {
 #[derive(Debug)]
 pub(super) struct Lines {
     pub of: LinesOf,
+    /// Whether several partners count for one subject together.
+    meet: bool,
     lines: Vec<SmallVec<[u32; 4]>>,
 }
 
@@ -117,8 +119,19 @@ impl BoardQuestion {
             dates: window.counted(),
             as_of: window.as_of,
             rates,
+            parts: StandingParts::ALL,
             open_at_rates_of: None,
         }
+    }
+
+    /// Told no further than these parts of standings.
+    pub fn of_parts(self, parts: StandingParts) -> Self {
+        Self { parts, ..self }
+    }
+
+    /// Whether a board of this question answers another one too.
+    pub(super) fn answers(&self, other: &Self) -> bool {
+        self.parts.include(other.parts) && *self == Self { parts: self.parts, ..other.clone() }
     }
 
     /// With their open deals on `as_of`.
@@ -133,74 +146,23 @@ impl BoardQuestion {
     }
 }
 
-// === impl Sums ===
-
-impl Sums {
-    fn new(dates: DateRange) -> Self {
-        let nothing = Peer { standing: Standing::nothing(dates), open: Tally::default() };
-        let (rate_dates, opening_rate_dates) = (BTreeMap::new(), BTreeMap::new());
-        Self { rows: HashMap::new(), rate_dates, opening_rate_dates, nothing }
-    }
-
-    fn row(&mut self, number: u32) -> &mut Peer {
-        self.rows.entry(number).or_insert(self.nothing)
-    }
-}
-
-fn rest_on(dates: &mut RateDates, rate_on: Option<Date>) {
-    if let Some(rate_on) = rate_on {
-        *dates.entry(rate_on).or_default() += 1;
-    }
-}
-
-fn add(dates: &mut RateDates, other: RateDates) {
-    for (on, count) in other {
-        *dates.entry(on).or_default() += count;
-    }
-}
-
-fn subtract(dates: &mut RateDates, other: RateDates) {
-    for (on, count) in other {
-        let left = dates.entry(on).or_default();
-        *left -= count;
-        if *left == 0 {
-            dates.remove(&on);
-        }
-    }
-}
-
-impl AddAssign for Sums {
-    fn add_assign(&mut self, other: Self) {
-        for (number, peer) in other.rows {
-            *self.row(number) += peer;
-        }
-        add(&mut self.rate_dates, other.rate_dates);
-        add(&mut self.opening_rate_dates, other.opening_rate_dates);
-    }
-}
-
-impl SubAssign for Sums {
-    fn sub_assign(&mut self, other: Self) {
-        let nothing = self.nothing;
-        for (number, peer) in other.rows {
-            let row = self.row(number);
-            *row -= peer;
-            // Whoever has nothing left isn't here, as if there had never been anything.
-            if *row == nothing {
-                self.rows.remove(&number);
-            }
-        }
-        subtract(&mut self.rate_dates, other.rate_dates);
-        subtract(&mut self.opening_rate_dates, other.opening_rate_dates);
-    }
-}
-
 // === impl Board ===
 
 impl Board {
-    /// A row, by the number that counts in its place. Who has none had nothing.
-    pub(super) fn row(&self, number: u32) -> &Peer {
-        self.sums.rows.get(&number).unwrap_or(&self.sums.nothing)
+    fn nothing(book: &Book, asked: &BoardQuestion) -> Self {
+        let dictionary = &book.records.dictionary;
+        let subject_count = match asked.kind {
+            SubjectKind::Partner => dictionary.partners.len(),
+            SubjectKind::Employee => dictionary.employees.len(),
+            SubjectKind::Unit => dictionary.units.len(),
+        };
+        let with_open = asked.open_at_rates_of.is_some();
+        Self { sums: Sums::new(asked.dates, asked.parts, with_open, subject_count), peers: OnceLock::new() }
+    }
+
+    /// A row, by the number that counts in its place. Of the parts that weren't asked for there is nothing.
+    pub(super) fn row(&self, number: u32) -> Peer {
+        self.sums.row(number)
     }
 
     /// The date of the oldest exchange rate among the amounts of ends and of open deals.
@@ -217,6 +179,12 @@ impl Board {
         self.peers.get_or_init(|| book.group(&self.sums, asked))
     }
 
+    fn group_of(&self, book: &Book, asked: &BoardQuestion, number: u32) -> Option<&Group> {
+        let peers = self.peers(book, asked);
+        let group = (*peers.groups_of.get(number as usize)?)?;
+        Some(&peers.groups[group as usize])
+    }
+
     /// A peer with its group, by the number that counts in its place. None: it isn't its own peer.
     pub(super) fn peer(
         &self,
@@ -224,21 +192,16 @@ impl Board {
         asked: &BoardQuestion,
         number: u32,
     ) -> Option<(&Peer, &PeerGroup)> {
-        let peers = self.peers(book, asked);
-        let group = peers.groups_of.get(&number)?;
-        Some((self.sums.rows.get(&number)?, peers.groups.get(group)?))
+        let group = self.group_of(book, asked, number)?;
+        let told = group
+            .told
+            .get_or_init(|| PeerGroup::new(group.numbers.iter().map(|&number| self.row(number)).collect()));
+        Some((told.peer(group.numbers.binary_search(&number).ok()?)?, told))
     }
 
-    /// Takes out what entries were told as.
-    pub(super) fn take_out(&mut self, told: Self) {
-        self.sums -= told.sums;
-        self.peers = OnceLock::new();
-    }
-
-    /// Puts in what entries are told as.
-    pub(super) fn put_in(&mut self, told: Self) {
-        self.sums += told.sums;
-        self.peers = OnceLock::new();
+    /// What a peer's group won. None: it isn't its own peer.
+    pub(super) fn peer_total(&self, book: &Book, asked: &BoardQuestion, number: u32) -> Option<&PeerTotal> {
+        self.group_of(book, asked, number).map(|group| &group.total)
     }
 }
 
@@ -251,43 +214,50 @@ impl Book {
         Telling { scope, lines: self.lines(asked.kind, asked.include_sub_partners) }
     }
 
-    /// The standings of all subjects of a kind, of the entries that lie on `pages`.
-    pub(super) fn tell_board(&self, asked: &BoardQuestion, telling: &Telling, pages: &Pages) -> Board {
-        let Telling { scope, lines } = telling;
-        let &BoardQuestion { dates, as_of, rates, open_at_rates_of, .. } = asked;
-        let last = dates.to.plus_days(-1);
-        let mut sums = Sums::new(dates);
+    /// The standings of all subjects of a kind.
+    pub(super) fn tell_board(&self, asked: &BoardQuestion, telling: &Telling) -> Board {
+        let mut board = Board::nothing(self, asked);
+        Teller { book: self, asked, telling, sums: &mut board.sums }.tell();
+        board
+    }
 
-        let opened = pages.entries(|page| &page.opened, scope, dates.from, last);
-        let ended = pages.entries(|page| &page.ended, scope, dates.from, last);
-        let leads = pages.entries(|page| &page.leads, scope, dates.from, last);
-        for (row, parts) in opened.chain(ended).chain(leads) {
-            let value = self.value_of(row, rates);
-            let is_opening = row.event.is_opening();
-            let dates = if is_opening { &mut sums.opening_rate_dates } else { &mut sums.rate_dates };
-            rest_on(dates, value.oldest_rate_on());
-            lines.each(row, parts, value.amount(), |number, part| {
-                let standing = &mut sums.row(number).standing;
-                standing.measures += row.measures(part);
-                standing.cohort.add(row, as_of);
-            });
+    /// Takes out of a board what entries were told as, which lie on `before`. Whether that was anything.
+    pub(super) fn take_out(
+        &self,
+        asked: &BoardQuestion,
+        telling: &Telling,
+        board: &mut Board,
+        before: &Pages,
+    ) -> bool {
+        self.change(asked, telling, board, before, Sign::Out)
+    }
+
+    /// Puts in what they are told as. Whether that is anything.
+    pub(super) fn put_in(
+        &self,
+        asked: &BoardQuestion,
+        telling: &Telling,
+        board: &mut Board,
+        after: &Pages,
+    ) -> bool {
+        self.change(asked, telling, board, after, Sign::In)
+    }
+
+    fn change(
+        &self,
+        asked: &BoardQuestion,
+        telling: &Telling,
+        board: &mut Board,
+        entries: &Pages,
+        sign: Sign,
+    ) -> bool {
+        let change_count = board.sums.change_count();
+        Teller { book: self, asked, telling, sums: &mut board.sums }.note_entries(entries, sign);
+        let is_changed = board.sums.change_count() != change_count;
+        if is_changed {
+            board.peers = OnceLock::new();
         }
-        // Deals opened before the window and ended in it or later were open before it.
-        for (row, parts) in pages.entries(|page| &page.ended, scope, dates.from, Date::NEVER) {
-            if row.other_on < dates.from {
-                lines.each(row, parts, None, |number, _| sums.row(number).standing.open_before_count += 1);
-            }
-        }
-        if let Some(rates_on) = open_at_rates_of {
-            for (row, parts) in pages.open(scope, as_of) {
-                let value = self.open_value(DealRef::new(row.of), as_of, rates_on);
-                rest_on(&mut sums.rate_dates, value.oldest_rate_on());
-                lines.each(row, parts, value.amount(), |number, part| {
-                    sums.row(number).open += Tally::of(part);
-                });
-            }
-        }
-        Board { sums, peers: OnceLock::new() }
+        is_changed
     }
 
     /// The number under which a board has a subject.
@@ -309,31 +279,13 @@ impl Book {
 
     /// Finds out who are peers: the active ones that had a deal in work.
     fn group(&self, sums: &Sums, asked: &BoardQuestion) -> Peers {
-        let dictionary = &self.records.dictionary;
-        let mut groups_of = HashMap::new();
-        let mut groups: HashMap<Option<u32>, Vec<Peer>> = HashMap::new();
-        for (&number, peer) in &sums.rows {
-            let is_active = match asked.kind {
-                SubjectKind::Partner => {
-                    let id =
-                        Id::try_new(dictionary.partners.name(Ref::new(number))).expect("ids went in as ids");
-                    let chain = self.records.partners.chain(&id).filter(|chain| !chain.is_deleted());
-                    chain.and_then(|chain| chain.last_present()).is_some_and(|partner| partner.active)
-                }
-                SubjectKind::Employee => {
-                    let id =
-                        Id::try_new(dictionary.employees.name(Ref::new(number))).expect("ids went in as ids");
-                    let chain = self.records.employees.chain(&id).filter(|chain| !chain.is_deleted());
-                    chain.and_then(|chain| chain.last_present()).is_some_and(|employee| employee.active)
-                }
-                SubjectKind::Unit => {
-                    let id =
-                        Id::try_new(dictionary.units.name(Ref::new(number))).expect("ids went in as ids");
-                    self.records.units.chain(&id).is_some_and(|chain| !chain.is_deleted())
-                }
-            };
-            if !is_active || peer.standing.in_work_count() == 0 {
-                continue;
+        debug_assert!(asked.parts.work, "whether one is a peer hangs on what was in work");
+        let roster = self.rosters.of(asked.kind);
+        let mut places: HashMap<Option<u32>, u32> = HashMap::new();
+        let mut groups: Vec<Group> = Vec::new();
+        let group_of = |number: u32| {
+            if !roster.is_active(number) || sums.in_work_count(number) == 0 {
+                return None;
             }
             let parent = match asked.kind {
                 SubjectKind::Partner if asked.include_sub_partners => {
@@ -342,10 +294,18 @@ impl Book {
                 SubjectKind::Partner | SubjectKind::Employee => None,
                 SubjectKind::Unit => self.unit_trees.parent(Ref::new(number)).map(Ref::number),
             };
-            groups_of.insert(number, parent);
-            groups.entry(parent).or_default().push(*peer);
-        }
-        let groups = groups.into_iter().map(|(group, peers)| (group, PeerGroup::new(peers))).collect();
+            let place = *places.entry(parent).or_insert_with(|| {
+                let (numbers, total) = (Vec::new(), PeerTotal::default());
+                groups.push(Group { numbers, total, told: OnceLock::new() });
+                groups.len() as u32 - 1
+            });
+            let Group { numbers, total, .. } = &mut groups[place as usize];
+            numbers.push(number);
+            total.peer_count += 1;
+            total.won_amount_e4 += sums.won(number).amount_e4;
+            Some(place)
+        };
+        let groups_of = sums.numbers().map(group_of).collect();
         Peers { groups_of, groups }
     }
 
@@ -356,15 +316,15 @@ impl Book {
                     true => self.partner_trees.line(partner).into_iter().map(Ref::number).collect(),
                     false => SmallVec::from_slice(&[self.partner_trees.survivor(partner).number()]),
                 };
-                let lines = self.records.dictionary.partners.refs().map(line).collect();
-                Lines { of: LinesOf::Partners, lines }
+                let lines: Vec<_> = self.records.dictionary.partners.refs().map(line).collect();
+                Lines { of: LinesOf::Partners, meet: Lines::do_meet(&lines), lines }
             }
             SubjectKind::Employee => {
                 let lines = self.pools.desks.values().iter().map(|desk| {
                     let owner = desk.owner.map(|owner| self.employee_trees.survivor(owner).number());
                     owner.into_iter().collect()
                 });
-                Lines { of: LinesOf::Desks, lines: lines.collect() }
+                Lines { of: LinesOf::Desks, meet: false, lines: lines.collect() }
             }
             SubjectKind::Unit => {
                 let lines = self.pools.desks.values().iter().map(|desk| {
@@ -373,7 +333,7 @@ impl Book {
                         self.unit_trees.line(unit).into_iter().map(Ref::number).collect()
                     })
                 });
-                Lines { of: LinesOf::Desks, lines: lines.collect() }
+                Lines { of: LinesOf::Desks, meet: false, lines: lines.collect() }
             }
         }
     }

@@ -5,10 +5,10 @@
 
 use smallvec::{SmallVec, smallvec};
 
-use super::entry::{Entry, Event, Outcome, ProspectOutcome, RegionSource, Share, Traits, Value};
+use super::entry::{Entry, Event, Odds, Outcome, ProspectOutcome, RegionSource, Share, Terms, Traits, Value};
 use super::packed::{ChannelRef, DealRef, LeadRef, PackedDeal, PackedLead};
 use crate::domain::amount::{BasisPoints, Money};
-use crate::domain::calendar::Date;
+use crate::domain::calendar::{Date, Instant};
 use crate::domain::exchange::Rates;
 use crate::domain::record::{DealStatus, Expiry, LeadOutcome, Role, Settings};
 
@@ -25,43 +25,62 @@ pub type Entries = SmallVec<[Entry; 2]>;
 /// What a deal adds: its opening and its end. A deal without an end has one on [`Date::NEVER`].
 ///
 /// `lead` is the deal's lead, if that is known: a deal without one is a prospect by itself, and one
-/// without a channel has its lead's.
+/// without a channel has its lead's. `sent_at` is when the current version was sent; None where it is the
+/// only one, which counts from the opening on.
 pub fn deal_entries(
     number: DealRef,
     deal: &PackedDeal,
+    sent_at: Option<Instant>,
     lead: Option<&PackedLead>,
     ground: &Ground,
 ) -> Entries {
     let Some(settings) = &ground.settings else { return Entries::new() };
     let (opened_on, ended_on, outcome) = life_of(deal, settings);
     let channel = deal.channel.or_else(|| lead.and_then(|lead| lead.channel));
-    let entry = |event, on, other_on, value| Entry {
+    let shares = shares_of(deal);
+    let entry = |event, on, other_on, value, terms| Entry {
         event,
         of: number.number(),
         on,
         other_on,
         value,
         is_prospect: lead.is_none(),
+        terms,
         traits: Traits {
             owner: deal.owner,
             unit: deal.unit,
             product: deal.product,
             channel,
-            region: RegionSource {
-                lead_partner: None,
-                own: deal.region,
-                credited_partner: deal.greatest_credit(),
-            },
+            region: RegionSource { own: deal.region, ..RegionSource::default() },
         },
         labels: deal.labels.clone(),
-        shares: shares_of(deal),
+        shares: shares.clone(),
     };
     let value = |on| value_on(deal.amount, on, settings, &ground.rates);
-    let end = if outcome == Outcome::Open { Value::Unknown } else { value(ended_on) };
+    let end = match (outcome, value(opened_on)) {
+        // What never ends is converted on no day.
+        (Outcome::Open, Value::Converted { from, .. }) => Value::Unconverted(from),
+        (Outcome::Open, value) => value,
+        _ => value(ended_on),
+    };
+    let terms = terms_of(deal, sent_at, settings);
     smallvec![
-        entry(Event::DealOpened(outcome), opened_on, ended_on, value(opened_on)),
-        entry(Event::DealEnded(outcome), ended_on, opened_on, end),
+        entry(Event::DealOpened(outcome), opened_on, ended_on, value(opened_on), None),
+        entry(Event::DealEnded(outcome), ended_on, opened_on, end, terms),
     ]
+}
+
+/// How the deal stands while it is open, where its current version says that: a later one that closes it
+/// says nothing of stage and probability.
+fn terms_of(deal: &PackedDeal, sent_at: Option<Instant>, settings: &Settings) -> Option<Terms> {
+    let is_open = deal.status == DealStatus::Open;
+    let odds = Odds { stage: deal.stage, probability: deal.probability };
+    let since = sent_at.map_or(Date::FIRST, |at| settings.zone.local_date(at));
+    match (is_open, sent_at) {
+        (true, _) => Some(Terms { since, odds, expected_close: deal.expected_close }),
+        (false, None) => Some(Terms { since, odds: Odds::default(), expected_close: deal.expected_close }),
+        (false, Some(_)) => None,
+    }
 }
 
 /// What a lead adds: its creation, its decision, and the outcome of the prospect that it is.
@@ -81,24 +100,25 @@ pub fn lead_entries(
     // Whatever the lead leaves empty is its first deal's.
     let first =
         deals.iter().min_by_key(|(_, id, deal)| (life_of(deal, settings).0, *id)).map(|(.., deal)| deal);
-    let region = RegionSource {
-        lead_partner: lead.partner.filter(|_| lead.region.is_none()),
-        own: lead.region.or_else(|| first.and_then(|deal| deal.region)),
-        credited_partner: first.filter(|_| lead.region.is_none()).and_then(PackedDeal::greatest_credit),
-    };
+    let own = lead.region.or_else(|| first.and_then(|deal| deal.region));
+    let is_lead_partners = lead.region.is_none() && lead.partner.is_some();
+    let firsts_partner = || Share::greatest(&shares_of(first?)).filter(|_| own.is_none() && is_lead_partners);
+    let other_partner = firsts_partner().filter(|&partner| lead.partner != Some(partner));
+    let region = RegionSource { is_lead_partners, own, other_partner };
     let desk_of_first = first.filter(|_| lead.owner.is_none());
     let channel: Option<ChannelRef> = lead.channel.or_else(|| first.and_then(|deal| deal.channel));
     let shares: SmallVec<[Share; 1]> = match (lead.partner, first) {
         (None, Some(deal)) => shares_of(deal),
         (slot, _) => smallvec![Share { slot, role: Role::Sourced, bps: BasisPoints::WHOLE }],
     };
-    let entry = |event, on| Entry {
+    let entry = |event, on, other_on| Entry {
         event,
         of: number.number(),
         on,
-        other_on: ended_on,
+        other_on,
         value: Value::Unknown,
         is_prospect: true,
+        terms: None,
         traits: Traits {
             owner: lead.owner.or_else(|| desk_of_first.and_then(|deal| deal.owner)),
             unit: desk_of_first.and_then(|deal| deal.unit),
@@ -109,14 +129,14 @@ pub fn lead_entries(
         labels: SmallVec::new(),
         shares: shares.clone(),
     };
-    let mut entries: Entries = smallvec![entry(Event::LeadCreated(outcome), created_on)];
+    let mut entries: Entries = smallvec![entry(Event::LeadCreated(outcome), created_on, ended_on)];
     match lead.outcome {
         LeadOutcome::Open => {}
-        LeadOutcome::Converted(at) => entries.push(entry(Event::LeadConverted, date(at))),
-        LeadOutcome::Disqualified(at) => entries.push(entry(Event::LeadDisqualified, date(at))),
+        LeadOutcome::Converted(at) => entries.push(entry(Event::LeadConverted, date(at), ended_on)),
+        LeadOutcome::Disqualified(at) => entries.push(entry(Event::LeadDisqualified, date(at), ended_on)),
     }
     if outcome != ProspectOutcome::Unresolved {
-        entries.push(entry(Event::ProspectEnded(outcome), ended_on));
+        entries.push(entry(Event::ProspectEnded(outcome), ended_on, created_on));
     }
     entries
 }

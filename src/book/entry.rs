@@ -19,12 +19,15 @@ pub struct Entry {
     pub of: u32,
     pub on: Date,
     /// Of a deal's opening the date of its end, of its end that of its opening; of a lead's events the
-    /// date of its prospect's outcome. [`Date::NEVER`] where that hasn't come.
+    /// date of its prospect's outcome, of that outcome the date of the lead. [`Date::NEVER`] where that hasn't
+    /// come.
     pub other_on: Date,
     /// What the deal is worth, converted as of `on`.
     pub value: Value,
     /// Whether the deal is a prospect by itself: its lead isn't known.
     pub is_prospect: bool,
+    /// Of a deal's end: how the deal stands in the pipeline until then, where one version says it.
+    pub terms: Option<Terms>,
     pub traits: Traits,
     pub labels: SmallVec<[(TermRef, TermRef); 0]>,
     /// At least one.
@@ -86,14 +89,31 @@ pub struct Traits {
 }
 
 /// Where an entry's region is found. Partners' regions aren't part of it: they may change.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct RegionSource {
-    /// A lead's partner, whose region comes first.
-    pub lead_partner: Option<PartnerRef>,
+    /// Whether that of a lead's partner, whose the entry is alone, comes first.
+    pub is_lead_partners: bool,
     /// Then the region that was sent.
     pub own: Option<TermRef>,
-    /// Then that of the credited partner with the greatest share.
-    pub credited_partner: Option<PartnerRef>,
+    /// Then that of this partner, of whom the shares say nothing. None: of the one with the greatest share.
+    pub other_partner: Option<PartnerRef>,
+}
+
+/// How a deal stands in the pipeline, by its current version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// From this date on until its end the deal stands so; before, earlier versions say how.
+    pub since: Date,
+    pub odds: Odds,
+    pub expected_close: Option<Date>,
+}
+
+/// What an open deal's chance is told from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Odds {
+    pub stage: Option<TermRef>,
+    /// The deal's own. None: its stage's.
+    pub probability: Option<BasisPoints>,
 }
 
 /// A part in a deal: a partner's credit, or the uncredited rest of what was sourced.
@@ -121,6 +141,18 @@ impl Event {
     /// Whether it is an event of a deal, not of a lead.
     pub fn is_of_deal(self) -> bool {
         matches!(self, Self::DealOpened(_) | Self::DealEnded(_))
+    }
+}
+
+// === impl Share ===
+
+impl Share {
+    /// Of the credited partners of a deal the one with the greatest share, then the least id: of those who
+    /// sourced it, if any did. Shares come by role in the order of their partners' ids.
+    pub fn greatest(shares: &[Self]) -> Slot {
+        let role = shares.iter().find(|share| share.slot.is_some())?.role;
+        let of_role = shares.iter().filter(|share| share.role == role && share.slot.is_some());
+        of_role.reduce(|best, share| if share.bps > best.bps { share } else { best })?.slot
     }
 }
 
@@ -155,7 +187,8 @@ impl Value {
 impl Entry {
     /// What the deal or lead adds, once: its counts, and `amount` of money.
     pub fn measures(&self, amount: Option<Amount>) -> Measures {
-        measures(self.event, self.on, self.other_on, self.is_prospect, amount)
+        let measures = measures(self.event, self.on, self.other_on, self.is_prospect, amount);
+        measures.by_channel(self.traits.channel.is_some())
     }
 }
 

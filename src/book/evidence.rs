@@ -9,6 +9,7 @@ use super::Book;
 use super::entry::{Event, Outcome, ProspectOutcome};
 use super::packed::{DealRef, LeadRef};
 use super::page::{Page, Parts, Row, Sheet};
+use super::patience::{IsAwaited, while_awaited};
 use super::scope::Scope;
 use crate::domain::amount::{Amount, Money};
 use crate::domain::calendar::{Date, DateRange};
@@ -197,15 +198,15 @@ impl Behind {
             FigureKind::LeadsCreated => matches!(row.event, LeadCreated(_)),
             FigureKind::LeadsConverted => row.event == LeadConverted,
             FigureKind::LeadsDisqualified => row.event == LeadDisqualified,
-            FigureKind::Prospects => row.is_prospect && matches!(row.event, DealOpened(_) | LeadCreated(_)),
+            FigureKind::Prospects => row.is_prospect() && matches!(row.event, DealOpened(_) | LeadCreated(_)),
             FigureKind::Purchased => {
                 let purchased = ProspectEnded(ProspectOutcome::Purchased);
-                row.is_prospect && (row.event == DealEnded(Won) || row.event == purchased)
+                row.is_prospect() && (row.event == DealEnded(Won) || row.event == purchased)
             }
             FigureKind::LostProspects => {
                 let lost = ProspectEnded(ProspectOutcome::Lost);
                 let by_deal = matches!(row.event, DealEnded(Lost | LostToCompetitor | Expired));
-                row.is_prospect && (by_deal || row.event == lost)
+                row.is_prospect() && (by_deal || row.event == lost)
             }
         }
     }
@@ -245,12 +246,13 @@ impl Book {
         asked: Behind,
         after: Option<Place<'_>>,
         count: usize,
+        is_awaited: IsAwaited<'_>,
     ) -> EvidencePage<'a> {
         let (mut total, mut work_day_count) = (Tally::default(), 0);
         let mut first: Vec<Found<'_>> = Vec::new();
         // One more than the page holds: whether there is a next page is known without asking again.
         let wanted = count + 1;
-        for found in self.found_behind(scope, asked) {
+        for found in while_awaited(self.found_behind(scope, asked), is_awaited) {
             total += Tally {
                 count: 1,
                 priced_count: found.amount.is_some().into(),
@@ -299,7 +301,8 @@ impl Book {
     fn found_behind<'a>(&'a self, scope: &'a Scope, asked: Behind) -> impl Iterator<Item = Found<'a>> {
         let (from, last) = asked.days();
         let sheets = asked.figure.sheets().iter();
-        let entries = sheets.flat_map(move |&sheet| self.pages.entries(sheet, scope, from, last));
+        let entries =
+            sheets.flat_map(move |&sheet| self.pages.entries(&self.pools, sheet, scope, from, last));
         let counted = entries.filter(move |(row, _)| asked.counts(row));
         counted.map(move |(row, parts)| self.found(row, parts, asked))
     }
@@ -354,9 +357,8 @@ impl Book {
         let (fate, on) = match row.event {
             Event::DealOpened(outcome) => (Fate::Deal(outcome), row.other_on),
             Event::DealEnded(outcome) => (Fate::Deal(outcome), row.on),
-            Event::LeadCreated(outcome) | Event::ProspectEnded(outcome) => {
-                (Fate::Prospect(outcome), row.other_on)
-            }
+            Event::LeadCreated(outcome) => (Fate::Prospect(outcome), row.other_on),
+            Event::ProspectEnded(outcome) => (Fate::Prospect(outcome), row.on),
             // A decision doesn't say what became of the lead.
             Event::LeadConverted | Event::LeadDisqualified => {
                 let entries = self.entries_of_lead(LeadRef::new(row.of));
@@ -472,7 +474,7 @@ mod tests {
         let mut walked: Vec<Contribution<'a>> = Vec::new();
         loop {
             let after = walked.last().map(|last| last.place);
-            let page = book.evidence_page(scope, asked, after, size);
+            let page = book.evidence_page(scope, asked, after, size, &|| true);
             assert_eq!(&(page.total, page.work_days), expected, "{asked:?}");
             assert!(page.contributions.len() == size || !page.goes_on, "a page is full but for the last");
             let goes_ahead =

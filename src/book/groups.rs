@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::Book;
+use super::entry::Share;
 use super::marketing::MarketingQuestion;
 use super::packed::{LeadRef, PackedDeal, PartnerRef, TermRef};
 use super::page::{Parts, Row};
@@ -37,9 +38,15 @@ impl Book {
         let is_in_work = |row: &Row| dates.days() > 0 && row.on >= dates.from && row.other_on <= last;
         let is_open = |row: &Row| row.on > as_of && row.other_on <= as_of;
         // Of a window that hasn't begun, those that are open now may end before it does.
-        let deals = self.pages.entries(|page| &page.ended, scope, dates.from.min(as_of.next()), Date::NEVER);
+        let deals = self.pages.entries(
+            &self.pools,
+            |page| &page.ended,
+            scope,
+            dates.from.min(as_of.next()),
+            Date::NEVER,
+        );
         let deals = deals.filter(|(row, _)| is_in_work(row) || is_open(row));
-        let leads = self.pages.entries(|page| &page.leads, scope, dates.from, last);
+        let leads = self.pages.entries(&self.pools, |page| &page.leads, scope, dates.from, last);
         let rows = deals.chain(leads);
 
         if dimension.is_of_partners() {
@@ -62,7 +69,9 @@ impl Book {
                     let deals = deals.filter_map(|&deal| self.records.deals.current(deal));
                     found.extend(deals.filter(&passes).map(|deal| self.value_of_deal(&deal, dimension)));
                 }
-                _ => drop(found.insert(self.value_of_row(row, dimension, &regions))),
+                _ => parts.with_shares(|shares| {
+                    found.insert(self.value_of_row(row, shares, dimension, &regions));
+                }),
             }
         }
         match dimension {
@@ -84,15 +93,22 @@ impl Book {
     }
 
     /// What a deal or lead itself has of a dimension.
-    fn value_of_row(&self, row: &Row, dimension: &Dimension, regions: &Regions) -> Value<'_> {
+    fn value_of_row(
+        &self,
+        row: &Row,
+        shares: &[Share],
+        dimension: &Dimension,
+        regions: &Regions,
+    ) -> Value<'_> {
         let dictionary = &self.records.dictionary;
+        let traits = self.pools.traits.value(row.traits);
         match dimension {
-            Dimension::Product => row.product.map(|product| dictionary.terms.name(product)),
-            Dimension::Region => regions.of(row).map(|region| dictionary.terms.name(region)),
-            Dimension::Channel => row.channel.map(|channel| dictionary.channels.name(channel)),
-            Dimension::Media => self.media_of(row.channel?).map(|media| media.name()),
+            Dimension::Product => traits.product.map(|product| dictionary.terms.name(product)),
+            Dimension::Region => regions.of(row, traits, shares).map(|region| dictionary.terms.name(region)),
+            Dimension::Channel => traits.channel.map(|channel| dictionary.channels.name(channel)),
+            Dimension::Media => self.media_of(traits.channel?).map(|media| media.name()),
             Dimension::DealLabel(key) => {
-                self.value_of_label(&self.pools.label_sets.values()[row.labels.index()], key)
+                self.value_of_label(&self.pools.label_sets.values()[traits.labels.index()], key)
             }
             Dimension::Employee => {
                 let owner = self.pools.desks.values()[row.desk.index()].owner?;

@@ -23,7 +23,7 @@ use crate::domain::record::{
     Deal, DealStatus, Media, Record, RecordKey, RecordKind, Role, Settings, State, Unit, Version, VersionKey,
 };
 use crate::domain::subject::{Subject, SubjectKind};
-use crate::kpi::measures::Measures;
+use crate::kpi::measures::{Measures, Tally};
 
 pub use super::small_tenant::{currency, days, deal, id, noon, plain_deal, plain_settings};
 
@@ -93,9 +93,16 @@ fn fold(book: &Book, question: &Question, dates: DateRange) -> Option<Fold> {
 pub fn figures(book: &Book, question: &Question, dates: DateRange, as_of: Date) -> Option<Figures> {
     let Fold { measures, oldest_rate_on } = fold(book, question, dates)?;
     let scope = book.scope(&question.subject, &question.filter, Roles::of(&question.roles))?;
-    let work_days = measures.work_days(book.pages.open_count_before(&scope, dates.from), dates);
-    let without_days =
-        Measures { opened_day_numbers: 0, ended_day_numbers: 0, same_day_count: 0, ..measures };
+    let work_days = measures.work_days(book.pages.open_count_before(&book.pools, &scope, dates.from), dates);
+    // Neither do they tell what came by a channel: marketing's own tests do.
+    let without_days = Measures {
+        opened_day_numbers: 0,
+        ended_day_numbers: 0,
+        same_day_count: 0,
+        channel_won: Tally::default(),
+        channel_lead_count: 0,
+        ..measures
+    };
     let is_about_sales = question.filter.asks_for_deals_only();
     let measures = if is_about_sales { without_lead_counts(without_days) } else { without_days };
     let cohort = book.cohort(&scope, dates, as_of);

@@ -17,10 +17,15 @@ use parking_lot::Mutex;
 
 use super::Book;
 use super::board::{Board, BoardQuestion, LinesOf, Telling};
+use super::leaderboard::Orders;
 use super::pages::Pages;
+use super::regions::RegionCohorts;
 use crate::domain::calendar::Date;
+use crate::domain::ids::Term;
 use crate::domain::subject::Subject;
 use crate::kpi::peers::{Peer, PeerGroup};
+use crate::kpi::standing::{Cohort, Standing};
+use crate::kpi::value_score::PeerTotal;
 
 /// Under test few, so that small histories drop some.
 const KEPT_MAX: usize = if cfg!(test) { 3 } else { 64 };
@@ -35,21 +40,39 @@ pub(super) struct KeptBoards {
     /// How many batches were taken in.
     batch_count: u64,
     told_count: AtomicU64,
+    /// Counts up with every board that is told or changed.
+    edition_count: AtomicU64,
 }
 
 /// A board and what it is of.
 pub struct KeptBoard {
     asked: BoardQuestion,
     told: OnceLock<ToldBoard>,
+    /// The orders in which it was asked for, until it changes.
+    orders: Orders,
     /// How many batches had been taken in when it was asked for last.
     asked_after: AtomicU64,
     pin: Arc<()>,
 }
 
 struct ToldBoard {
+    /// Another one whenever the board is another: of two boards never the same.
+    edition: u64,
     telling: Telling,
     extent: Extent,
     board: Board,
+    /// Where somebody asked for them.
+    regions: OnceLock<RegionCohorts>,
+}
+
+/// What a batch does to a board.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Change {
+    None,
+    /// It is another now.
+    Other,
+    /// It can't be kept up.
+    Unfit,
 }
 
 /// As long as someone has it, the board is kept.
@@ -66,6 +89,14 @@ struct Extent {
     terms: usize,
     channels: usize,
     label_sets: usize,
+}
+
+// === impl Change ===
+
+impl Change {
+    fn of(is_other: bool) -> Self {
+        if is_other { Self::Other } else { Self::None }
+    }
 }
 
 // === impl KeptBoard ===
@@ -87,8 +118,22 @@ impl KeptBoard {
         &self.told().telling
     }
 
+    /// What it is by now: another one after every change.
+    pub(super) fn edition(&self) -> u64 {
+        self.told().edition
+    }
+
+    pub(super) fn orders(&self) -> &Orders {
+        &self.orders
+    }
+
     pub(super) fn peer_by_number(&self, book: &Book, number: u32) -> Option<(&Peer, &PeerGroup)> {
         self.board().peer(book, &self.asked, number)
+    }
+
+    /// What the peers of one won. None: it isn't its own peer.
+    pub(super) fn peer_total(&self, book: &Book, number: u32) -> Option<&PeerTotal> {
+        self.board().peer_total(book, &self.asked, number)
     }
 
     /// The date of the oldest exchange rate among its amounts.
@@ -107,10 +152,10 @@ impl KeptBoard {
 impl KeptBoards {
     fn find_or_add(&self, asked: &BoardQuestion) -> Arc<KeptBoard> {
         let mut boards = self.boards.lock();
-        let known = boards.iter().position(|board| board.asked == *asked).map(|at| boards.remove(at));
+        let known = boards.iter().position(|board| board.asked.answers(asked)).map(|at| boards.remove(at));
         let board = known.unwrap_or_else(|| {
             let (told, asked_after, pin) = (OnceLock::new(), AtomicU64::default(), Arc::default());
-            Arc::new(KeptBoard { asked: asked.clone(), told, asked_after, pin })
+            Arc::new(KeptBoard { asked: asked.clone(), told, orders: Orders::default(), asked_after, pin })
         });
         board.asked_after.store(self.batch_count, Ordering::Relaxed);
         boards.push(Arc::clone(&board));
@@ -140,12 +185,20 @@ impl KeptBoards {
         self.boards.get_mut().clear();
     }
 
-    /// Lets `change` see each board. It says whether the board stays.
-    fn each(&mut self, mut change: impl FnMut(&BoardQuestion, &mut ToldBoard) -> bool) {
+    /// Lets `change` see each board.
+    fn each(&mut self, mut change: impl FnMut(&BoardQuestion, &mut ToldBoard) -> Change) {
+        let edition_count = self.edition_count.get_mut();
         self.boards.get_mut().retain_mut(|board| {
             // Readers have a board for as long as they have the book, which is the writer's alone now.
-            let Some(KeptBoard { asked, told, .. }) = Arc::get_mut(board) else { return false };
-            told.get_mut().is_some_and(|told| change(asked, told))
+            let Some(KeptBoard { asked, told, orders, .. }) = Arc::get_mut(board) else { return false };
+            let Some(told) = told.get_mut() else { return false };
+            let change = change(asked, told);
+            if change == Change::Other {
+                *edition_count += 1;
+                told.edition = *edition_count;
+                orders.clear();
+            }
+            change != Change::Unfit
         });
     }
 }
@@ -159,9 +212,10 @@ impl Book {
         // Whoever else asks for it meanwhile waits, and tells nothing twice.
         kept.told.get_or_init(|| {
             self.kept.told_count.fetch_add(1, Ordering::Relaxed);
-            let telling = self.telling(asked);
-            let board = self.tell_board(asked, &telling, &self.pages);
-            ToldBoard { telling, extent: self.extent(), board }
+            let telling = self.telling(&kept.asked);
+            let board = self.tell_board(&kept.asked, &telling);
+            let edition = self.kept.edition_count.fetch_add(1, Ordering::Relaxed) + 1;
+            ToldBoard { edition, telling, extent: self.extent(), board, regions: OnceLock::new() }
         });
         kept
     }
@@ -174,6 +228,19 @@ impl Book {
     /// A subject among its peers. None: it isn't its own peer.
     pub fn peer<'a>(&self, kept: &'a KeptBoard, subject: &Subject) -> Option<(&'a Peer, &'a PeerGroup)> {
         kept.peer_by_number(self, self.number_of(subject)?)
+    }
+
+    /// A subject's standing on a board: nothing where it had nothing.
+    pub fn standing_on(&self, kept: &KeptBoard, subject: &Subject) -> Standing {
+        let number = self.number_of(subject);
+        let row = number.map(|number| kept.board().row(number).standing);
+        row.unwrap_or_else(|| Standing::nothing(kept.asked.dates))
+    }
+
+    /// What became of all prospects of a region that came in a board's window, whatever its filter is.
+    pub fn region_cohort(&self, kept: &KeptBoard, region: &Term) -> Cohort {
+        let regions = kept.told().regions.get_or_init(|| RegionCohorts::tell(self, &kept.asked));
+        self.region(region).map_or_else(Cohort::default, |region| regions.of(Some(region)))
     }
 
     fn extent(&self) -> Extent {
@@ -193,10 +260,13 @@ impl Book {
         kept.each(|asked, told| {
             // Which leads pass hangs on all their deals.
             let by_deals_of_leads = told.telling.scope.test.as_ref().is_some_and(|test| test.leads.is_some());
-            if !by_deals_of_leads {
-                told.board.take_out(self.tell_board(asked, &told.telling, before));
+            if by_deals_of_leads {
+                return Change::Unfit;
             }
-            !by_deals_of_leads
+            if let Some(regions) = told.regions.get_mut() {
+                regions.take_out(self, asked, before);
+            }
+            Change::of(self.take_out(asked, &told.telling, &mut told.board, before))
         });
     }
 
@@ -204,11 +274,13 @@ impl Book {
     pub(super) fn put_in_boards(&self, kept: &mut KeptBoards, after: &Pages) {
         let extent = self.extent();
         kept.each(|asked, told| {
-            let fits = told.telling.fits(&told.extent, &extent);
-            if fits {
-                told.board.put_in(self.tell_board(asked, &told.telling, after));
+            if !told.telling.fits(&told.extent, &extent) {
+                return Change::Unfit;
             }
-            fits
+            if let Some(regions) = told.regions.get_mut() {
+                regions.put_in(self, asked, after);
+            }
+            Change::of(self.put_in(asked, &told.telling, &mut told.board, after))
         });
     }
 }

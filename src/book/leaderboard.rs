@@ -6,8 +6,10 @@ mod tests;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+use smallvec::SmallVec;
+
 use super::Book;
-use super::ask::Listed;
 use super::board::BoardQuestion;
 use super::kept::{BoardPin, KeptBoard};
 use super::marketing::MarketingQuestion;
@@ -20,9 +22,10 @@ use crate::domain::ids::Id;
 use crate::domain::premises::{Premises, RatesOn};
 use crate::domain::subject::{Subject, SubjectKind};
 use crate::domain::window::Window;
-use crate::kpi::figure::{Absent, Figure};
-use crate::kpi::leaderboard::{Entrant, Ranked, RankedBy, RateRule, TieRule, rank};
+use crate::kpi::figure::{Absent, Figure, Ratio};
+use crate::kpi::leaderboard::{Contender, Entrant, Placed, RankedBy, RateRule, RowKey, Score, TieRule, rank};
 use crate::kpi::marketing_channel::{Basis, return_on_investment};
+use crate::kpi::peers::Peer;
 use crate::kpi::value_score::value_score;
 
 /// Which subjects are ranked, by what.
@@ -39,18 +42,201 @@ pub struct LeaderboardQuestion {
 
 /// A board in order.
 pub struct Leaderboard<'a> {
-    /// At the place less one.
-    pub rows: Vec<Ranked<'a>>,
-    pub oldest_rate_on: Option<Date>,
-    /// The boards that it was told from.
-    pub pins: Vec<BoardPin>,
+    book: &'a Book,
+    asked: LeaderboardQuestion,
+    board: Arc<KeptBoard>,
+    /// The board of the peers, where value scores are ranked.
+    peers: Option<Arc<KeptBoard>>,
+    /// What each partner's marketing returned, where that is ranked.
+    returns: Option<HashMap<u32, Figure>>,
+    order: Arc<Order>,
+    oldest_rate_on: Option<Date>,
+}
+
+/// A row of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ranked<'a> {
+    pub entrant: Entrant<'a>,
+    /// From 1, in the order of the board.
+    pub place: usize,
+    /// From 1, as the tie rule says.
+    pub rank: usize,
+    pub name: Option<&'a str>,
+    number: u32,
+}
+
+/// Who stands where.
+#[derive(Debug)]
+pub(super) struct Order {
+    placed: Vec<Placed>,
+    /// By number, the place in `placed`.
+    places: Vec<Option<u32>>,
+}
+
+/// What an order of a board hangs on, beside the board itself.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct OrderKey {
+    ranked_by: RankedBy,
+    ties: TieRule,
+    rate_rule: RateRule,
+    /// The edition of the board of the peers.
+    peers: Option<u64>,
+}
+
+/// The orders in which a board was asked for, the last ones at the end. They are of the board as it is: whoever
+/// changes it clears them.
+#[derive(Default)]
+pub(super) struct Orders(Mutex<SmallVec<[(OrderKey, Arc<Order>); 1]>>);
+
+/// How many orders of a board are kept.
+const ORDERS_MAX: usize = 4;
+
+// === impl Orders ===
+
+impl Orders {
+    pub fn clear(&mut self) {
+        self.0.get_mut().clear();
+    }
+
+    fn get_or_tell(&self, key: OrderKey, tell: impl FnOnce() -> Order) -> Arc<Order> {
+        let known = self.0.lock().iter().find(|(known, _)| *known == key).map(|(_, order)| Arc::clone(order));
+        known.unwrap_or_else(|| {
+            let order = Arc::new(tell());
+            let mut orders = self.0.lock();
+            if orders.len() == ORDERS_MAX {
+                orders.remove(0);
+            }
+            orders.push((key, Arc::clone(&order)));
+            order
+        })
+    }
+}
+
+// === impl Order ===
+
+impl Order {
+    fn new(placed: Vec<Placed>) -> Self {
+        let greatest = placed.iter().map(|placed| placed.number).max();
+        let mut places = vec![None; greatest.map_or(0, |number| number as usize + 1)];
+        for (place, placed) in (0..).zip(&placed) {
+            places[placed.number as usize] = Some(place);
+        }
+        Self { placed, places }
+    }
+
+    fn place_of(&self, number: u32) -> Option<usize> {
+        let place = *self.places.get(number as usize)?;
+        place.map(|place| place as usize)
+    }
+}
+
+// === impl Leaderboard ===
+
+impl<'a> Leaderboard<'a> {
+    /// How many have the figure.
+    pub fn len(&self) -> usize {
+        self.order.placed.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The rows from one place to another, both less one and the last left out.
+    pub fn rows(&self, places: std::ops::Range<usize>) -> impl Iterator<Item = Ranked<'a>> {
+        let placed = &self.order.placed[places.clone()];
+        places.zip(placed).map(|(at, placed)| self.row(at, *placed))
+    }
+
+    /// How many rows stand up to a place of this board or another.
+    pub fn count_through(&self, key: &RowKey) -> usize {
+        let direction = self.asked.ranked_by.direction();
+        let (mut from, mut to) = (0, self.len());
+        while from < to {
+            let middle = from + (to - from) / 2;
+            let row = self.row(middle, self.order.placed[middle]);
+            if key.is_before(&row.entrant, direction) { to = middle } else { from = middle + 1 }
+        }
+        from
+    }
+
+    /// The place less one of the subject that counts in place of the one with this id. None: it isn't ranked.
+    pub fn place_of(&self, id: &str) -> Option<usize> {
+        self.order.place_of(self.book.number_by_id(self.asked.kind, id)?)
+    }
+
+    /// The rank here of a row of another board of the same kind.
+    pub fn rank_of(&self, row: &Ranked<'_>) -> Option<usize> {
+        self.order.place_of(row.number).map(|place| self.order.placed[place].rank as usize)
+    }
+
+    pub fn oldest_rate_on(&self) -> Option<Date> {
+        self.oldest_rate_on
+    }
+
+    /// As long as someone has these, the book keeps what the board was told from.
+    pub fn pins(&self) -> impl Iterator<Item = BoardPin> {
+        [Some(&self.board), self.peers.as_ref()].into_iter().flatten().map(|board| board.pin())
+    }
+
+    fn row(&self, at: usize, Placed { number, rank }: Placed) -> Ranked<'a> {
+        let peer = self.board.board().row(number);
+        let figure = self.figure(number, |ranked_by| ranked_by.figure(&peer));
+        let score = figure.ok().and_then(|figure| self.score(figure, &peer));
+        let score = score.expect("whoever is ranked has a score");
+        let (kind, won) = (self.asked.kind, peer.standing.measures.won);
+        Ranked {
+            entrant: Entrant { id: self.book.id_by_number(kind, number), score, won },
+            place: at + 1,
+            rank: rank as usize,
+            name: self.book.rosters.of(kind).name(number),
+            number,
+        }
+    }
+
+    fn score(&self, figure: Ratio, peer: &Peer) -> Option<Score> {
+        self.asked.ranked_by.score(figure, peer, self.asked.rate_rule)
+    }
+
+    /// The figure of one. `own` tells those that are told from its own standing alone.
+    fn figure(&self, number: u32, own: impl FnOnce(RankedBy) -> Figure) -> Figure {
+        let LeaderboardQuestion { ranked_by, premises, .. } = &self.asked;
+        match (&self.peers, &self.returns) {
+            (Some(peers), _) => {
+                let total = peers.peer_total(self.book, number).ok_or(Absent::NoPeer)?;
+                value_score(&peers.board().row(number).standing.measures, Some(total))
+            }
+            (_, Some(returns)) => returns.get(&number).copied().unwrap_or(Err(Absent::NoSpend)),
+            _ if ranked_by.is_of_leads() && premises.filter.asks_for_deals_only() => {
+                Err(Absent::LeadsNotCounted)
+            }
+            _ => own(*ranked_by),
+        }
+    }
+
+    fn tell_order(&self) -> Order {
+        let LeaderboardQuestion { kind, ranked_by, ties, .. } = self.asked;
+        let passing = self.book.passing(&self.asked, &self.board);
+        let listed = (0..).zip(self.book.rosters.of(kind).listed());
+        let contenders = listed.filter_map(|(id_place, &number)| {
+            if passing.as_ref().is_some_and(|passing| !passing.contains(&number)) {
+                return None;
+            }
+            let peer = self.board.board().row(number);
+            let figure = self.figure(number, |ranked_by| ranked_by.to_compare(&peer));
+            let score = self.score(figure.ok()?, &peer)?;
+            Some(Contender { number, id_place, score, won_amount_e4: peer.standing.measures.won.amount_e4 })
+        });
+        Order::new(rank(&contenders.collect::<Vec<_>>(), ranked_by.direction(), ties))
+    }
 }
 
 // === impl LeaderboardQuestion ===
 
 impl LeaderboardQuestion {
     fn board(&self, window: &Window, rates: RatesOn) -> BoardQuestion {
-        let asked = BoardQuestion::new(self.kind, self.include_sub_partners, &self.premises, window, rates);
+        let asked = BoardQuestion::new(self.kind, self.include_sub_partners, &self.premises, window, rates)
+            .of_parts(self.ranked_by.parts());
         if self.ranked_by.is_of_open_deals() { asked.with_open(&self.premises) } else { asked }
     }
 }
@@ -70,51 +256,33 @@ impl Book {
         if asked.ranked_by == RankedBy::OpenedAmount {
             oldest_rate_on = older(oldest_rate_on, board.board().oldest_opening_rate_on());
         }
-        let mut pins = vec![board.pin()];
         let peers = (asked.ranked_by == RankedBy::ValueScore).then(|| {
             let peers = self.board(&asked.board(window, rates).of_peers());
             oldest_rate_on = older(oldest_rate_on, peers.oldest_rate_on());
-            pins.push(peers.pin());
             peers
         });
         let returns = (asked.ranked_by == RankedBy::MarketingChannel)
             .then(|| self.marketing_returns(asked, window, rates, &mut oldest_rate_on));
-
-        let passing = self.passing(asked, &board);
-        let entrants = self.listed(asked.kind, None).filter_map(|Listed { number, id }| {
-            if passing.as_ref().is_some_and(|passing| !passing.contains(&number)) {
-                return None;
-            }
-            let row = board.board().row(number);
-            let figure = match (&peers, &returns) {
-                (Some(peers), _) => self.score_among(peers, number),
-                (_, Some(returns)) => returns.get(&number).copied().unwrap_or(Err(Absent::NoSpend)),
-                _ if asked.ranked_by.is_of_leads() && asked.premises.filter.asks_for_deals_only() => {
-                    Err(Absent::LeadsNotCounted)
-                }
-                _ => asked.ranked_by.figure(row),
-            };
-            let score = asked.ranked_by.score(figure.ok()?, row, asked.rate_rule)?;
-            Some(Entrant { id, score, won: row.standing.measures.won })
-        });
-        let rows = rank(entrants.collect(), asked.ranked_by.direction(), asked.ties);
-        Leaderboard { rows, oldest_rate_on, pins }
+        let LeaderboardQuestion { ranked_by, ties, rate_rule, .. } = *asked;
+        let key = OrderKey { ranked_by, ties, rate_rule, peers: peers.as_ref().map(|peers| peers.edition()) };
+        let (order, asked) = (Arc::new(Order::new(Vec::new())), asked.clone());
+        let told = Leaderboard { book: self, asked, board, peers, returns, order, oldest_rate_on };
+        let order = match told.returns {
+            // What was spent changes without the board.
+            Some(_) => Arc::new(told.tell_order()),
+            None => told.board.orders().get_or_tell(key, || told.tell_order()),
+        };
+        Leaderboard { order, ..told }
     }
 
-    /// The id under which a board has a subject: that of whom it was merged into.
-    pub fn id_on_board<'a>(&'a self, kind: SubjectKind, id: &'a str) -> &'a str {
+    /// The number of the subject that counts in place of the one with this id.
+    fn number_by_id(&self, kind: SubjectKind, id: &str) -> Option<u32> {
         let dictionary = &self.records.dictionary;
-        match kind {
-            SubjectKind::Partner => dictionary
-                .partners
-                .get(id)
-                .map_or(id, |known| dictionary.partners.name(self.partner_trees.survivor(known))),
-            SubjectKind::Employee => dictionary
-                .employees
-                .get(id)
-                .map_or(id, |known| dictionary.employees.name(self.employee_trees.survivor(known))),
-            SubjectKind::Unit => id,
-        }
+        Some(match kind {
+            SubjectKind::Partner => self.partner_trees.survivor(dictionary.partners.get(id)?).number(),
+            SubjectKind::Employee => self.employee_trees.survivor(dictionary.employees.get(id)?).number(),
+            SubjectKind::Unit => dictionary.units.get(id)?.number(),
+        })
     }
 
     /// Whom the filter lets onto the board. None: everyone.
@@ -177,11 +345,6 @@ impl Book {
         }
     }
 
-    fn score_among(&self, peers: &Arc<KeptBoard>, number: u32) -> Figure {
-        let (peer, group) = peers.peer_by_number(self, number).ok_or(Absent::NoPeer)?;
-        value_score(&peer.standing.measures, Some(group.total()))
-    }
-
     /// What each partner's marketing returned, of those that spends name.
     fn marketing_returns(
         &self,
@@ -193,28 +356,24 @@ impl Book {
         if asked.kind != SubjectKind::Partner {
             return HashMap::new();
         }
+        let line = |partner| match asked.include_sub_partners {
+            true => self.partner_trees.line(partner),
+            false => smallvec::smallvec![self.partner_trees.survivor(partner)],
+        };
         let names = &self.records.dictionary.partners;
-        let spends = self.records.spends.chains().filter_map(|(_, chain)| chain.current());
-        let named = spends.filter_map(|kept| kept.content.present()?.partner.as_ref());
-        let numbers = named.filter_map(|partner| names.get(partner.as_str()));
-        let spenders: HashSet<u32> = numbers
-            .flat_map(|partner| match asked.include_sub_partners {
-                true => self.partner_trees.line(partner),
-                false => smallvec::smallvec![self.partner_trees.survivor(partner)],
-            })
-            .map(Ref::number)
-            .collect();
+        let partners = self.spends.partners().filter_map(|partner| names.get(partner.as_str()));
+        let spenders: HashSet<PartnerRef> = partners.flat_map(line).collect();
         let mut told = HashMap::new();
-        for number in spenders {
-            let partner = Id::try_new(names.name(Ref::new(number))).expect("ids went in as ids");
-            let subject = Subject::Partner { partner, include_sub_partners: asked.include_sub_partners };
+        for partner in spenders {
+            let id = Id::try_new(names.name(partner)).expect("ids went in as ids");
+            let subject = Subject::Partner { partner: id, include_sub_partners: asked.include_sub_partners };
             let Premises { filter, roles, .. } = &asked.premises;
             let Some(scope) = self.scope(&subject, filter, *roles) else { continue };
             let question =
                 MarketingQuestion { subject: &subject, filter, scope: &scope, basis: Basis::Period, rates };
             let found = self.marketing(&question, window);
             *oldest_rate_on = older(*oldest_rate_on, found.oldest_rate_on);
-            told.insert(number, return_on_investment(&found.found.attributed()));
+            told.insert(partner.number(), return_on_investment(&found.found.attributed()));
         }
         told
     }

@@ -12,6 +12,7 @@ use super::chain::{Arrival, Kept, Placed};
 use super::coding::{Currencies, Input};
 use super::names::Ref;
 use super::packed::{Dictionary, Packed};
+use crate::domain::calendar::Instant;
 use crate::domain::record::{State, VersionKey, canonical};
 
 /// The chains of one kind of record.
@@ -20,6 +21,7 @@ pub struct Many<P> {
     newest: Vec<Option<Place>>,
     arena: Arena,
     currencies: Currencies,
+    last_revised_at: Option<Instant>,
     /// What is being packed.
     bytes: Vec<u8>,
     packed: PhantomData<fn() -> P>,
@@ -33,7 +35,7 @@ pub type Versions = SmallVec<[Kept<Span>; 2]>;
 impl<P: Packed> Default for Many<P> {
     fn default() -> Self {
         let (newest, arena, currencies, bytes) = Default::default();
-        Self { newest, arena, currencies, bytes, packed: PhantomData }
+        Self { newest, arena, currencies, last_revised_at: None, bytes, packed: PhantomData }
     }
 }
 
@@ -55,6 +57,11 @@ impl<P: Packed> Many<P> {
         let placed = self.insert_packed(number, key, arrival, content, dictionary);
         self.bytes = bytes;
         placed
+    }
+
+    /// From when on every record is as it is now: none was revised later. None: none was ever revised.
+    pub fn last_revised_at(&self) -> Option<Instant> {
+        self.last_revised_at
     }
 
     /// As [`Self::insert`], of a content that is packed. None: it is a deletion.
@@ -88,6 +95,10 @@ impl<P: Packed> Many<P> {
         });
         let older = chain.get(at).map(|older| older.place);
         let place = self.arena.push(key, arrival, said, older, !chain.is_empty());
+        if let Some(newest) = chain.first() {
+            let revised_at = newest.kept.key.max(key).update_time;
+            self.last_revised_at = self.last_revised_at.max(Some(revised_at));
+        }
         match at.checked_sub(1).map(|newer| chain[newer]) {
             None => {
                 self.newest[number.index()] = Some(place);
@@ -182,6 +193,13 @@ impl<P: Packed> Many<P> {
         versions.reverse();
         versions.retain(|kept| later.replace(kept.key) != Some(kept.key));
         versions.into_iter().rev()
+    }
+
+    /// When a record's current version was sent. None where it is the only one that was ever in force.
+    pub fn resent_at<K>(&self, number: Ref<K>) -> Option<Instant> {
+        let newest = self.newest(number)?.key;
+        let others = self.newest_first(self.place(number)).skip(1);
+        others.map(|lying| lying.kept.key).any(|key| key != newest).then_some(newest.update_time)
     }
 
     /// The record as it counts: its current version, unless that is a deletion.

@@ -18,18 +18,20 @@ use super::contribute::{life_of, value_on};
 use super::entry::{Event, Outcome, ProspectOutcome, Value};
 use super::packed::{ChannelRef, LeadRef, PartnerRef};
 use super::page::{Page, Parts, Row, Sheet};
+use super::pages::older;
 use super::pipeline::Found;
 use super::scope::Scope;
+use super::spends::Spent;
 use crate::domain::amount::{Amount, Money};
 use crate::domain::calendar::{Date, DateRange};
 use crate::domain::filter::Filter;
 use crate::domain::ids::Id;
 use crate::domain::premises::RatesOn;
-use crate::domain::record::{LeadOutcome, Media, Settings, Spend as SpendRecord};
+use crate::domain::record::{LeadOutcome, Media, Settings};
 use crate::domain::subject::Subject;
 use crate::domain::window::Window;
-use crate::kpi::marketing_channel::{Basis, Channel, MarketingFold, Performance, Spend};
-use crate::kpi::measures::Tally;
+use crate::kpi::marketing_channel::{AllChannels, Basis, Channel, MarketingFold, Performance, Spend};
+use crate::kpi::measures::{Measures, Tally};
 
 /// What is asked of every window.
 #[derive(Clone, Copy)]
@@ -71,7 +73,7 @@ impl Rows {
     }
 
     fn note_rate(&mut self, value: Value) {
-        self.oldest_rate_on = self.oldest_rate_on.into_iter().chain(value.oldest_rate_on()).min();
+        self.oldest_rate_on = older(self.oldest_rate_on, value.oldest_rate_on());
     }
 }
 
@@ -95,7 +97,12 @@ impl Book {
                 Basis::Cohort => self.add_cohort(&mut rows, asked, dates, window.as_of, settings),
             }
             if let Some(spenders) = spenders {
-                self.add_spends(&mut rows, asked, &spenders, dates, settings);
+                self.each_spend(asked, &spenders, dates, |channel, part, rate_on| {
+                    rows.oldest_rate_on = older(rows.oldest_rate_on, rate_on);
+                    if let Some(spend) = &mut rows.of(Some(channel)).spend {
+                        *spend += part;
+                    }
+                });
             }
         }
         self.named(rows, asked.scope)
@@ -107,7 +114,7 @@ impl Book {
         for sheet in sheets {
             for (row, parts) in self.dated(sheet, asked.scope, dates.from, dates.to.plus_days(-1)) {
                 let amount = self.won_part(rows, row, parts, asked.rates);
-                rows.of(row.channel).measures += row.measures(amount);
+                rows.of(self.channel_of(row)).measures += row.measures(amount);
             }
         }
     }
@@ -126,7 +133,7 @@ impl Book {
         let (mut first_opened_on, mut first_ended_on) = (Date::NEVER, Date::NEVER);
         for (row, _) in self.dated(|page| &page.leads, asked.scope, dates.from, dates.to.plus_days(-1)) {
             let Event::LeadCreated(outcome) = row.event else { continue };
-            let measures = &mut rows.of(row.channel).measures;
+            let measures = &mut rows.of(self.channel_of(row)).measures;
             *measures += row.measures(None);
             match outcome {
                 ProspectOutcome::Purchased if row.other_on <= as_of => measures.purchased_count += 1,
@@ -143,7 +150,7 @@ impl Book {
                 let (opened_on, ended_on, _) = life_of(&deal, settings);
                 first_opened_on = first_opened_on.min(opened_on);
                 first_ended_on = first_ended_on.min(ended_on);
-                channels_of_deals.insert(number.number(), row.channel);
+                channels_of_deals.insert(number.number(), self.channel_of(row));
             }
         }
         for (row, _) in self.dated(|page| &page.opened, asked.scope, first_opened_on, as_of) {
@@ -163,6 +170,11 @@ impl Book {
         }
     }
 
+    /// The channel that counts.
+    fn channel_of(&self, row: &Row) -> Option<ChannelRef> {
+        self.pools.traits.value(row.traits).channel
+    }
+
     fn dated<'a>(
         &'a self,
         sheet: fn(&Page) -> &Sheet,
@@ -170,7 +182,7 @@ impl Book {
         from: Date,
         last: Date,
     ) -> Entries<'a> {
-        Box::new(self.pages.entries(sheet, scope, from, last))
+        Box::new(self.pages.entries(&self.pools, sheet, scope, from, last))
     }
 
     /// The scope's part of what a deal was won for. Other amounts aren't asked for.
@@ -199,45 +211,80 @@ impl Book {
         }
     }
 
-    fn add_spends(
+    /// What came by all channels together within the days of a window: as much of it as cards tell. `measures`
+    /// are those that the scope's fold found in these days.
+    pub fn by_all_channels(
         &self,
-        rows: &mut Rows,
+        asked: &MarketingQuestion<'_>,
+        measures: &Measures,
+        window: &Window,
+    ) -> Found<AllChannels> {
+        let mut spend = None;
+        let mut oldest_rate_on = None;
+        if let Some(spenders) = self.spenders(asked) {
+            let spent = spend.insert(Spend::default());
+            self.each_spend(asked, &spenders, window.counted(), |_, part, rate_on| {
+                *spent += part;
+                oldest_rate_on = older(oldest_rate_on, rate_on);
+            });
+        }
+        let are_leads_counted = !asked.filter.asks_for_deals_only();
+        Found { found: AllChannels::new(measures, are_leads_counted, spend), oldest_rate_on }
+    }
+
+    /// Walks what was spent within `dates`, each with its channel and the date of the oldest rate that it took.
+    fn each_spend(
+        &self,
         asked: &MarketingQuestion<'_>,
         spenders: &Spenders,
         dates: DateRange,
-        settings: &Settings,
+        mut take: impl FnMut(ChannelRef, Spend, Option<Date>),
     ) {
-        let dictionary = &self.records.dictionary;
-        let is_for = |spend: &&SpendRecord| match spenders {
-            Spenders::Everyone => true,
-            Spenders::For(partners) => {
-                let partner = spend.partner.as_ref().and_then(|id| dictionary.partners.get(id.as_str()));
-                partner.is_some_and(|partner| partners.binary_search(&partner).is_ok())
+        let Some(settings) = self.settings() else { return };
+        let mut take_spent = |spent: &Spent| {
+            if passes(asked.scope, Some(spent.channel)) {
+                let days =
+                    DateRange { from: dates.from.max(spent.dates.from), to: dates.to.min(spent.dates.to) };
+                let (spend, rate_on) = self.spend_in(spent, days, asked.rates, settings);
+                take(spent.channel, spend, rate_on);
             }
         };
-        let current = self.records.spends.chains().filter_map(|(_, chain)| chain.current());
-        for spend in current.filter_map(|kept| kept.content.present()).filter(is_for) {
-            let channel = dictionary.channels.get(spend.channel.as_str());
-            if !passes(asked.scope, channel) {
-                continue;
-            }
-            let days = DateRange { from: dates.from.max(spend.dates.from), to: dates.to.min(spend.dates.to) };
-            for n in 0..days.days().max(0) {
-                let on = days.from.plus_days(n);
-                let amount = part_on(spend, on);
-                let money = Money { amount, currency: spend.amount.currency };
-                let rates_on = asked.rates.day().unwrap_or(on);
-                let value = value_on(Some(money), rates_on, settings, &self.ground.rates);
-                rows.note_rate(value);
-                let spent = match value.amount() {
-                    Some(amount) => Spend { amount_e4: amount.e4().into(), unconverted_day_count: 0 },
-                    None => Spend { amount_e4: 0, unconverted_day_count: 1 },
-                };
-                if let Some(spend) = &mut rows.of(channel).spend {
-                    *spend += spent;
+        match spenders {
+            Spenders::Everyone => self.spends.touching(dates).for_each(take_spent),
+            Spenders::For(partners) => {
+                let names = &self.records.dictionary.partners;
+                for &partner in partners {
+                    self.spends.of_partner(names.name(partner), dates).for_each(&mut take_spent);
                 }
             }
         }
+    }
+
+    /// What of a spend falls on some of its days.
+    fn spend_in(
+        &self,
+        spent: &Spent,
+        days: DateRange,
+        rates: RatesOn,
+        settings: &Settings,
+    ) -> (Spend, Option<Date>) {
+        if spent.amount.currency == settings.reporting_currency {
+            let amount_e4 = spent.part_in(days).e4().into();
+            return (Spend { amount_e4, unconverted_day_count: 0 }, None);
+        }
+        let (mut spend, mut oldest_rate_on) = (Spend::default(), None);
+        for n in 0..days.days() {
+            let from = days.from.plus_days(n);
+            let amount = spent.part_in(DateRange { from, to: from.next() });
+            let money = Money { amount, ..spent.amount };
+            let value = value_on(Some(money), rates.day().unwrap_or(from), settings, &self.ground.rates);
+            oldest_rate_on = older(oldest_rate_on, value.oldest_rate_on());
+            spend += match value.amount() {
+                Some(amount) => Spend { amount_e4: amount.e4().into(), unconverted_day_count: 0 },
+                None => Spend { amount_e4: 0, unconverted_day_count: 1 },
+            };
+        }
+        (spend, oldest_rate_on)
     }
 
     /// The rows by the ids of their channels, with those of the channels by which nothing came.
@@ -272,13 +319,4 @@ fn is_won(row: &Row) -> bool {
 fn passes(scope: &Scope, channel: Option<ChannelRef>) -> bool {
     let asked = scope.test.as_ref().and_then(|test| test.channels.as_ref());
     asked.is_none_or(|asked| asked.contains(&channel))
-}
-
-/// What of a spend falls on one of its days: whole ten-thousandths, the remainder one each to its first
-/// days.
-fn part_on(spend: &SpendRecord, on: Date) -> Amount {
-    let days = i64::from(spend.dates.days());
-    let (each_e4, rest_e4) = (spend.amount.amount.e4() / days, spend.amount.amount.e4() % days);
-    let is_among_first = i64::from(on.days_since(spend.dates.from)) < rest_e4;
-    Amount::try_from_e4(each_e4 + i64::from(is_among_first)).expect("a part is at most the whole")
 }

@@ -20,6 +20,7 @@ mod coding;
 mod contribute;
 mod entry;
 mod evidence;
+mod fates;
 mod groups;
 #[cfg(test)]
 mod histories;
@@ -35,23 +36,30 @@ mod mended;
 mod mistakes;
 mod named;
 mod names;
+mod net;
 #[cfg(test)]
 mod oracle;
 mod packed;
 mod page;
 mod pages;
+mod patience;
 mod pipeline;
 mod pools;
 mod quality;
 mod records;
+mod regions;
+mod roster;
 mod scope;
 #[cfg(test)]
 mod small_tenant;
 mod snapshot;
+mod spends;
 mod standing;
+mod stock;
 mod targets;
 mod telling;
 mod trees;
+mod weight;
 
 use std::collections::BTreeMap;
 
@@ -65,8 +73,11 @@ use self::kept::KeptBoards;
 use self::named::DealsOfLeads;
 use self::packed::{DealRef, LeadRef, PackedDeal, UnitRef};
 use self::pages::Pages;
-use self::pools::{Desk, Pools};
+use self::pools::Pools;
 use self::records::Records;
+use self::roster::Rosters;
+use self::spends::Spends;
+use self::stock::Stocks;
 use self::trees::{Sent, Trees};
 use crate::domain::calendar::Instant;
 use crate::domain::exchange::{Rate, RateKey};
@@ -80,9 +91,10 @@ pub use self::evidence::{
     Behind, Contribution, ContributorKind, EvidencePage, Fate, FigureKind, FirstEvidence, Place,
 };
 pub use self::kept::{BoardPin, KeptBoard};
-pub use self::leaderboard::{Leaderboard, LeaderboardQuestion};
+pub use self::leaderboard::{Leaderboard, LeaderboardQuestion, Ranked};
 pub use self::marketing::MarketingQuestion;
 pub use self::pages::Fold;
+pub use self::patience::IsAwaited;
 pub use self::pipeline::Found;
 pub use self::quality::{Finding, FindingKind, Quality, QualityQuestion};
 pub use self::records::{Cursor, StoredVersion};
@@ -120,6 +132,9 @@ pub struct Book {
     unit_trees: Trees<kind::Unit>,
     /// The unit of each employee.
     unit_of: Vec<Option<UnitRef>>,
+    rosters: Rosters,
+    spends: Spends,
+    stocks: Stocks,
     kept: KeptBoards,
 }
 
@@ -180,6 +195,7 @@ impl Book {
 
         // Lent for as long as the book changes.
         let mut kept = std::mem::take(&mut self.kept);
+        let mut stocks = std::mem::take(&mut self.stocks);
         let (mut deals, mut ground) = (Vec::new(), None);
         match prepared.0 {
             Retell::Nothing => {}
@@ -190,6 +206,7 @@ impl Book {
             Retell::Pages(new_ground, pages, pools) => {
                 (self.ground, self.pages, self.pools) = (new_ground, pages, pools);
                 kept.clear();
+                stocks.clear();
             }
         }
         // Each deal and lead is told anew once, however many of its versions the batch has.
@@ -205,15 +222,19 @@ impl Book {
             self.take_out_of_boards(&mut kept, &before);
         }
 
+        self.note_stocks(&mut stocks, &deals_before, false);
+
         let named_before: Vec<Option<LeadRef>> = brought.iter().map(|&deal| self.lead_of(deal)).collect();
-        let (mut trees_change, mut channels_change) = (false, false);
+        let (mut trees_change, mut channels_change, mut spends_change) = (false, false, false);
         for version in batch.versions {
             let in_trees =
                 matches!(version.record, Record::Partner(..) | Record::Employee(..) | Record::Unit(..));
             let is_channel = matches!(version.record, Record::Channel(..));
+            let is_spend = matches!(version.record, Record::Spend(..));
             let placed = self.records.insert(version, arrival);
             trees_change |= in_trees && placed != Placed::Known;
             channels_change |= is_channel && placed != Placed::Known;
+            spends_change |= is_spend && placed != Placed::Known;
         }
         if let Some(ground) = ground {
             self.ground = ground;
@@ -224,12 +245,17 @@ impl Book {
 
         let deals_after: Vec<Entries> = deals.iter().map(|&deal| self.entries_of_deal(deal)).collect();
         let leads_after: Vec<Entries> = leads.iter().map(|&lead| self.entries_of_lead(lead)).collect();
+        self.note_stocks(&mut stocks, &deals_after, true);
+        self.stocks = stocks;
         let befores = deals_before.iter().chain(&leads_before);
         for (before, after) in befores.zip(deals_after.iter().chain(&leads_after)) {
             self.replace(before, after);
         }
         if trees_change {
             self.grow_trees();
+        }
+        if spends_change {
+            self.spends = Spends::of(&self.records.dictionary, &self.records.spends);
         }
         if trees_change || channels_change {
             kept.clear();
@@ -243,7 +269,7 @@ impl Book {
     /// Pages of these entries alone.
     fn pages_of<'a>(&mut self, entries: impl Iterator<Item = &'a Entries>) -> Pages {
         let mut pages = Pages::default();
-        entries.flatten().for_each(|entry| put(&mut pages, &mut self.pools, entry));
+        entries.flatten().for_each(|entry| pages.insert(self.pools.intern(entry), entry));
         pages
     }
 
@@ -343,7 +369,7 @@ impl Book {
     fn deal_told_under(&self, number: DealRef, ground: &Ground) -> Entries {
         let Some(deal) = self.records.deals.current(number) else { return Entries::new() };
         let lead = deal.lead.and_then(|lead| self.records.leads.current(lead));
-        deal_entries(number, &deal, lead.as_ref(), ground)
+        deal_entries(number, &deal, self.records.deals.resent_at(number), lead.as_ref(), ground)
     }
 
     fn lead_told_under(&self, number: LeadRef, ground: &Ground) -> Entries {
@@ -364,12 +390,10 @@ impl Book {
     /// Takes out what was and puts in what is; what stays is left alone.
     fn replace(&mut self, before: &[Entry], after: &[Entry]) {
         for entry in before.iter().filter(|entry| !after.contains(entry)) {
-            let desk = self.pools.desks.intern(&desk_of(entry));
-            let labels = self.pools.label_sets.intern(&entry.labels);
-            self.pages.remove(desk, labels, entry);
+            self.pages.remove(self.pools.intern(entry), entry);
         }
         for entry in after.iter().filter(|entry| !before.contains(entry)) {
-            put(&mut self.pages, &mut self.pools, entry);
+            self.pages.insert(self.pools.intern(entry), entry);
         }
     }
 
@@ -461,17 +485,8 @@ impl Book {
                 dictionary.employees.get(id.as_str()).expect("an employee is numbered as it comes");
             self.unit_of[employee.index()] = unit.and_then(|unit| dictionary.units.get(unit.as_str()));
         }
+        self.rosters = Rosters::tell(&self.records, &self.partner_trees, &self.employee_trees);
     }
-}
-
-fn put(pages: &mut Pages, pools: &mut Pools, entry: &Entry) {
-    let desk = pools.desks.intern(&desk_of(entry));
-    let labels = pools.label_sets.intern(&entry.labels);
-    pages.insert(desk, labels, entry);
-}
-
-fn desk_of(entry: &Entry) -> Desk {
-    Desk { owner: entry.traits.owner, unit: entry.traits.unit }
 }
 
 fn current_rate(chain: &Chain<State<Rate>>) -> Option<Rate> {

@@ -151,22 +151,6 @@ pub trait Packed: Coded {
 
 // === impl PackedDeal ===
 
-impl PackedDeal {
-    /// The credited partner with the greatest share, then the least id; of those who sourced the deal, if
-    /// any did.
-    pub fn greatest_credit(&self) -> Option<PartnerRef> {
-        let role = self.credits.first()?.role;
-        let of_role = || self.credits.iter().filter(|credit| credit.role == role);
-        let given: u16 = of_role().filter_map(|credit| credit.share).map(BasisPoints::get).sum();
-        let bps =
-            |credit: &PackedCredit| credit.share.map_or(BasisPoints::WHOLE.get() - given, BasisPoints::get);
-        // Credits come in the order of their partners' ids: of equal ones the first is taken.
-        of_role()
-            .reduce(|best, credit| if bps(credit) > bps(best) { credit } else { best })
-            .map(|best| best.partner)
-    }
-}
-
 fn intern_id<K>(names: &mut Names<K>, id: &Option<Id<K>>) -> Option<Ref<K>> {
     id.as_ref().map(|id| names.intern(id.as_str()))
 }

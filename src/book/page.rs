@@ -4,18 +4,20 @@
 //! 1. Rows are strictly ordered by (slot, date, number, part, event), in chunks of at most [`CHUNK_ROWS`].
 //! 2. An entry has one row for each of its shares. Where entries count once and whole, the row of the
 //!    first share alone counts.
-//! 3. `by_slot`, `by_desk` and `by_day` are the sums of the rows. `by_slot` holds
-//!    what was sourced.
+//! 3. `by_slot`, `by_desk`, `by_day` and `month` are the sums of the rows. `by_slot` holds what was sourced, of
+//!    slots with many rows also by day: no question about a slot reads more than [`DAYS_FROM_ROWS`] rows of a page.
 
 mod gathered;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, btree_map};
+use std::sync::OnceLock;
 
 use smallvec::SmallVec;
 
-use super::entry::{Entry, Event, RegionSource, Share, Slot, Value, measures, part};
-use super::packed::{ChannelRef, TermRef};
-use super::pools::{DeskRef, LabelSetRef};
+use super::entry::{Entry, Event, Outcome, Share, Slot, Value, measures, part};
+use super::fates::Fates;
+use super::net::Net;
+use super::pools::{DeskRef, OddsRef, Pooled, Pools, TraitsRef};
 use super::scope::Scope;
 use crate::domain::amount::{Amount, BasisPoints, Currency};
 use crate::domain::calendar::{Date, DateRange};
@@ -28,29 +30,70 @@ pub use self::gathered::{Gathered, Renumbered};
 /// Under test few, so that small histories split chunks.
 const CHUNK_ROWS: usize = if cfg!(test) { 4 } else { 256 };
 
-/// One share of an entry.
+/// More slots than these aren't looked up one by one only to find out how many rows they have.
+const SLOTS_WEIGHED_MAX: usize = 16;
+
+/// Slots with as many rows in a month have their sums by day too. Under test few, so that small histories do.
+const DAYS_FROM_ROWS: u32 = if cfg!(test) { 3 } else { 256 };
+
+/// One share of an entry. There are millions of them, and a question reads thousands: small is fast.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row {
     pub slot: Slot,
     pub on: Date,
     /// The number of the deal or lead.
     pub of: u32,
+    pub other_on: Date,
+    pub desk: DeskRef,
+    pub traits: TraitsRef,
+    /// Of the whole deal.
+    value: PackedValue,
+    terms: PackedTerms,
+    pub event: Event,
     /// Which of the entry's shares it is.
     pub part: u8,
-    pub event: Event,
-    pub role: Role,
-    /// Whether the entry has other shares: [`Sheet`] knows them.
-    pub shared: bool,
-    pub is_prospect: bool,
-    pub other_on: Date,
-    /// Of the whole deal.
-    pub value: Value,
-    pub desk: DeskRef,
-    pub product: Option<TermRef>,
-    pub channel: Option<ChannelRef>,
-    pub region: RegionSource,
-    pub labels: LabelSetRef,
+    marks: Marks,
 }
+
+const _: () = assert!(size_of::<Row>() == 56);
+
+/// A [`Value`] without the room for a tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct PackedValue {
+    amount_e4: i64,
+    /// Of the rate that converted it.
+    rate_on: Date,
+    kind: ValueKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ValueKind {
+    Unknown,
+    Own,
+    Unconverted(Currency),
+    Converted(Currency),
+}
+
+/// A row's [`Terms`](super::entry::Terms).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct PackedTerms {
+    since: Date,
+    /// [`Date::NEVER`]: none.
+    expected_close: Date,
+    /// None: there are no terms.
+    odds: Option<OddsRef>,
+}
+
+/// How a deal stands in the pipeline from a date on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StandsAs {
+    pub odds: OddsRef,
+    pub expected_close: Option<Date>,
+}
+
+/// A role and three facts, in a byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Marks(u8);
 
 /// What happened in one month.
 #[derive(Default)]
@@ -58,9 +101,24 @@ pub struct Page {
     pub opened: Sheet,
     pub ended: Sheet,
     pub leads: Sheet,
-    by_slot: BTreeMap<Slot, Measures>,
+    by_slot: BTreeMap<Slot, SlotSums>,
     by_desk: BTreeMap<DeskRef, Measures>,
     by_day: BTreeMap<Date, Measures>,
+    /// Of all days.
+    month: Measures,
+    /// Told when it is first asked for, and kept from then on.
+    net: OnceLock<Net>,
+    fates: OnceLock<Fates>,
+}
+
+/// What a slot sourced in a month.
+#[derive(Default)]
+struct SlotSums {
+    month: Measures,
+    /// All of the slot's, whatever their role.
+    row_count: u32,
+    /// Of slots with [`DAYS_FROM_ROWS`] rows, or that had them.
+    days: Option<Box<BTreeMap<Date, Measures>>>,
 }
 
 /// Rows of one kind.
@@ -80,6 +138,52 @@ struct Shared {
 
 type Key = (Slot, Date, u32, u8, Event);
 
+// === impl PackedValue ===
+
+impl PackedValue {
+    fn new(value: Value) -> Self {
+        let amount_e4 = value.amount().map_or(0, Amount::e4);
+        let (kind, rate_on) = match value {
+            Value::Unknown => (ValueKind::Unknown, Date::NEVER),
+            Value::Own(_) => (ValueKind::Own, Date::NEVER),
+            Value::Unconverted(from) => (ValueKind::Unconverted(from), Date::NEVER),
+            Value::Converted { from, oldest_rate_on, .. } => (ValueKind::Converted(from), oldest_rate_on),
+        };
+        Self { amount_e4, rate_on, kind }
+    }
+
+    fn value(self) -> Value {
+        let amount = || Amount::try_from_e4(self.amount_e4).expect("amounts went in as amounts");
+        match self.kind {
+            ValueKind::Unknown => Value::Unknown,
+            ValueKind::Own => Value::Own(amount()),
+            ValueKind::Unconverted(from) => Value::Unconverted(from),
+            ValueKind::Converted(from) => {
+                Value::Converted { amount: amount(), from, oldest_rate_on: self.rate_on }
+            }
+        }
+    }
+}
+
+// === impl Marks ===
+
+impl Marks {
+    const ROLE: u8 = 0b0011;
+    const SHARED: u8 = 0b0100;
+    const PROSPECT: u8 = 0b1000;
+    const BY_CHANNEL: u8 = 0b1_0000;
+
+    fn of(entry: &Entry, role: Role) -> Self {
+        let mark = |holds: bool, mark: u8| if holds { mark } else { 0 };
+        Self(
+            role as u8
+                | mark(entry.shares.len() > 1, Self::SHARED)
+                | mark(entry.is_prospect, Self::PROSPECT)
+                | mark(entry.traits.channel.is_some(), Self::BY_CHANNEL),
+        )
+    }
+}
+
 // === impl Row ===
 
 impl Row {
@@ -87,15 +191,52 @@ impl Row {
         (self.slot, self.on, self.of, self.part, self.event)
     }
 
+    pub fn role(&self) -> Role {
+        match self.marks.0 & Marks::ROLE {
+            0 => Role::Sourced,
+            1 => Role::Influenced,
+            _ => Role::Fulfilled,
+        }
+    }
+
+    /// Whether the entry has other shares: [`Sheet`] knows them.
+    pub fn is_shared(&self) -> bool {
+        self.marks.0 & Marks::SHARED != 0
+    }
+
+    pub fn is_prospect(&self) -> bool {
+        self.marks.0 & Marks::PROSPECT != 0
+    }
+
+    /// Of the whole deal.
+    pub fn value(&self) -> Value {
+        self.value.value()
+    }
+
+    /// How the deal stands at the end of a date before its end, where the row knows that: else an earlier
+    /// version says it.
+    pub fn stands_as(&self, on: Date) -> Option<StandsAs> {
+        let PackedTerms { since, expected_close, odds } = self.terms;
+        let odds = odds.filter(|_| since <= on)?;
+        Some(StandsAs { odds, expected_close: (expected_close != Date::NEVER).then_some(expected_close) })
+    }
+
+    /// Of an end: whether its host sent the deal once, as closed.
+    pub fn was_sent_closed(&self) -> bool {
+        let is_closed = !matches!(self.event, Event::DealEnded(Outcome::Open | Outcome::Expired));
+        is_closed && self.terms.odds.is_some()
+    }
+
     /// What the row's entry adds, once: its counts, and `amount` of money.
     pub fn measures(&self, amount: Option<Amount>) -> Measures {
-        measures(self.event, self.on, self.other_on, self.is_prospect, amount)
+        let measures = measures(self.event, self.on, self.other_on, self.is_prospect(), amount);
+        measures.by_channel(self.marks.0 & Marks::BY_CHANNEL != 0)
     }
 
     /// The shares of the row's entry.
     pub fn shares<'a>(&self, sheet: &'a Sheet, alone: &'a mut Option<Share>) -> &'a [Share] {
         // Most entries have one share: those aren't looked up.
-        let shared = if self.shared { sheet.shared.get(&(self.of, self.event)) } else { None };
+        let shared = if self.is_shared() { sheet.shared.get(&(self.of, self.event)) } else { None };
         match shared {
             Some(shared) => &shared.shares,
             None => std::slice::from_ref(alone.insert(self.whole_share())),
@@ -104,17 +245,49 @@ impl Row {
 
     /// The share of an entry that has no other.
     fn whole_share(&self) -> Share {
-        Share { slot: self.slot, role: self.role, bps: BasisPoints::WHOLE }
+        Share { slot: self.slot, role: self.role(), bps: BasisPoints::WHOLE }
     }
 }
 
 /// The counts of measures, without their amounts: what a shared entry adds once too often where several
 /// of its shares are summed.
-fn counts(mut measures: Measures) -> Measures {
-    for tally in [&mut measures.opened, &mut measures.won, &mut measures.lost, &mut measures.expired] {
+pub(super) fn counts(mut measures: Measures) -> Measures {
+    let Measures { opened, won, lost, expired, channel_won, .. } = &mut measures;
+    for tally in [opened, won, lost, expired, channel_won] {
         tally.amount_e4 = 0;
     }
     measures
+}
+
+/// What takes measures out where it is added.
+pub(super) fn negated(measures: Measures) -> Measures {
+    let mut negated = Measures::default();
+    negated -= measures;
+    negated
+}
+
+// === impl SlotSums ===
+
+impl SlotSums {
+    fn lacks_days(&self) -> bool {
+        self.days.is_none() && self.row_count >= DAYS_FROM_ROWS
+    }
+
+    fn add(&mut self, on: Date, measures: Measures) {
+        self.month += measures;
+        self.row_count += 1;
+        if let Some(days) = &mut self.days {
+            *days.entry(on).or_default() += measures;
+        }
+    }
+
+    fn subtract(&mut self, on: Date, measures: Measures) {
+        self.month -= measures;
+        self.row_count -= 1;
+        if let Some(days) = &mut self.days {
+            subtract(days, on, measures);
+        }
+    }
 }
 
 // === impl Page ===
@@ -132,38 +305,122 @@ impl Page {
         [&self.opened, &self.ended, &self.leads]
     }
 
-    pub fn insert(&mut self, desk: DeskRef, labels: LabelSetRef, entry: &Entry) {
+    pub fn insert(&mut self, pooled: Pooled, entry: &Entry) {
+        self.put(pooled, entry);
+        for (slot, _) in sourced(entry) {
+            if self.by_slot.get(&slot).is_some_and(SlotSums::lacks_days) {
+                self.sum_days(slot);
+            }
+        }
+    }
+
+    /// Sums by day every slot that has many rows.
+    fn sum_all_days(&mut self) {
+        let lacking = self.by_slot.iter().filter(|(_, sums)| sums.lacks_days()).map(|(&slot, _)| slot);
+        lacking.collect::<Vec<_>>().into_iter().for_each(|slot| self.sum_days(slot));
+    }
+
+    /// Sums a slot by day, from its rows.
+    fn sum_days(&mut self, slot: Slot) {
+        let mut days = BTreeMap::<Date, Measures>::new();
+        self.each_sourced(slot, Date::FIRST, Date::NEVER, |on, measures| {
+            *days.entry(on).or_default() += measures;
+        });
+        if let Some(sums) = self.by_slot.get_mut(&slot) {
+            sums.days = Some(Box::new(days));
+        }
+    }
+
+    /// Calls `add` with what each row of a slot adds to what it sourced, from `from` to `last`.
+    fn each_sourced(&self, slot: Slot, from: Date, last: Date, mut add: impl FnMut(Date, Measures)) {
+        for sheet in self.sheets() {
+            for row in sheet.rows.of_slot(slot, from, last).filter(|row| row.role() == Role::Sourced) {
+                let mut alone = None;
+                let shares = row.shares(sheet, &mut alone);
+                let amount = row.value().amount().map(|whole| sourced_part(whole, shares, slot));
+                add(row.on, row.measures(amount));
+            }
+        }
+    }
+
+    fn put(&mut self, pooled: Pooled, entry: &Entry) {
         let sheet = self.sheet_mut(entry.event);
-        for row in rows_of(desk, labels, entry) {
-            if row.shared && row.part == 0 {
+        for row in rows_of(pooled, entry) {
+            if row.is_shared() && row.part == 0 {
                 let shared = Shared { shares: entry.shares.clone(), first: row };
                 sheet.shared.insert((row.of, row.event), shared);
             }
-            sheet.foreign_row_count += usize::from(row.value.foreign_currency().is_some());
+            sheet.foreign_row_count += usize::from(row.value().foreign_currency().is_some());
             sheet.rows.insert(row);
         }
         for (slot, measures) in sourced(entry) {
-            *self.by_slot.entry(slot).or_default() += measures;
+            self.by_slot.entry(slot).or_default().add(entry.on, measures);
         }
         let whole = entry.measures(entry.value.amount());
-        *self.by_desk.entry(desk).or_default() += whole;
+        self.note_beside(pooled.desk, entry, whole, false);
+        *self.by_desk.entry(pooled.desk).or_default() += whole;
         *self.by_day.entry(entry.on).or_default() += whole;
+        self.month += whole;
     }
 
     /// Takes out what was inserted.
-    pub fn remove(&mut self, desk: DeskRef, labels: LabelSetRef, entry: &Entry) {
+    pub fn remove(&mut self, pooled: Pooled, entry: &Entry) {
         let sheet = self.sheet_mut(entry.event);
-        for row in rows_of(desk, labels, entry) {
+        for row in rows_of(pooled, entry) {
             sheet.rows.remove(&row);
-            sheet.foreign_row_count -= usize::from(row.value.foreign_currency().is_some());
+            sheet.foreign_row_count -= usize::from(row.value().foreign_currency().is_some());
         }
         sheet.shared.remove(&(entry.of, entry.event));
         for (slot, measures) in sourced(entry) {
-            subtract(&mut self.by_slot, slot, measures);
+            if let btree_map::Entry::Occupied(mut sums) = self.by_slot.entry(slot) {
+                sums.get_mut().subtract(entry.on, measures);
+                if sums.get().row_count == 0 {
+                    sums.remove();
+                }
+            }
         }
         let whole = entry.measures(entry.value.amount());
-        subtract(&mut self.by_desk, desk, whole);
+        self.note_beside(pooled.desk, entry, whole, true);
+        subtract(&mut self.by_desk, pooled.desk, whole);
         subtract(&mut self.by_day, entry.on, whole);
+        self.month -= whole;
+    }
+
+    /// Keeps net and fates, where they were told, beside the sums.
+    fn note_beside(&mut self, desk: DeskRef, entry: &Entry, whole: Measures, is_taken_out: bool) {
+        if let Some(net) = self.net.get_mut() {
+            let signed = |measures: Measures| if is_taken_out { negated(measures) } else { measures };
+            sourced(entry).for_each(|(slot, measures)| net.add_slot(slot, &signed(measures)));
+            net.add_desk(desk, &signed(whole));
+        }
+        if let Some(fates) = self.fates.get_mut() {
+            fates.note(desk, entry, if is_taken_out { -1 } else { 1 });
+        }
+    }
+
+    /// What became of the prospects that came in this month.
+    pub(super) fn fates(&self) -> &Fates {
+        self.fates.get_or_init(|| Fates::of(self))
+    }
+
+    /// By how much the open deals of each grew in this month.
+    pub(super) fn net(&self) -> &Net {
+        self.net.get_or_init(|| Net::of(self))
+    }
+
+    /// The month's sums of what each slot sourced, each entry counting once for each of its slots.
+    pub fn each_slot(&self) -> impl Iterator<Item = (Slot, &Measures)> {
+        self.by_slot.iter().map(|(&slot, sums)| (slot, &sums.month))
+    }
+
+    /// The month's sums of each entry, once and whole, by its desk.
+    pub fn each_desk(&self) -> impl Iterator<Item = (DeskRef, &Measures)> {
+        self.by_desk.iter().map(|(&desk, measures)| (desk, measures))
+    }
+
+    /// The entries of several shares, by the first row of each.
+    pub fn each_shared(&self) -> impl Iterator<Item = (&Row, &[Share])> {
+        self.sheets().into_iter().flat_map(Sheet::each_shared)
     }
 
     pub fn is_empty(&self) -> bool {
@@ -175,25 +432,55 @@ impl Page {
         sum(self.by_day.range(dates.from..dates.to).map(|(_, measures)| *measures))
     }
 
+    /// The same over the whole month.
+    pub fn whole_tenant(&self) -> Measures {
+        self.month
+    }
+
     /// The month's sum of each entry, once and whole, over desks.
     pub fn desks(&self, desks: &[DeskRef]) -> Measures {
         sum(desks.iter().filter_map(|desk| self.by_desk.get(desk)).copied())
     }
 
-    /// The month's sum of the parts that slots sourced, each entry counting once. `slots` is sorted.
-    pub fn slots(&self, slots: &[Slot]) -> Measures {
-        let mut measures = sum(slots.iter().filter_map(|slot| self.by_slot.get(slot)).copied());
+    /// The sum over `dates` of the parts that slots sourced, each entry counting once. `slots` is sorted.
+    pub fn slots(&self, slots: &[Slot], dates: DateRange, is_whole: bool) -> Measures {
+        let mut measures = sum(slots.iter().map(|&slot| self.slot(slot, dates, is_whole)));
         if slots.len() > 1 {
             for shared in self.sheets().into_iter().flat_map(|sheet| sheet.shared.values()) {
+                if !dates.contains(shared.first.on) {
+                    continue;
+                }
                 let is_inside =
                     |share: &&Share| share.role == Role::Sourced && slots.binary_search(&share.slot).is_ok();
-                let once = counts(shared.first.measures(shared.first.value.amount()));
+                let once = counts(shared.first.measures(shared.first.value().amount()));
                 for _ in 1..shared.shares.iter().filter(is_inside).count() {
                     measures -= once;
                 }
             }
         }
         measures
+    }
+
+    /// About how many rows a slot has, or, without one, about how many ends the page has.
+    pub fn row_count(&self, slot: Option<Slot>) -> u32 {
+        match slot {
+            Some(slot) => self.by_slot.get(&slot).map_or(0, |sums| sums.row_count),
+            None => self.ended.rows.chunks.len() as u32 * (CHUNK_ROWS / 2) as u32,
+        }
+    }
+
+    /// The sum over `dates` of what a slot sourced.
+    fn slot(&self, slot: Slot, dates: DateRange, is_whole: bool) -> Measures {
+        let Some(sums) = self.by_slot.get(&slot) else { return Measures::default() };
+        match &sums.days {
+            _ if is_whole => sums.month,
+            Some(days) => sum(days.range(dates.from..dates.to).map(|(_, measures)| *measures)),
+            None => {
+                let mut measures = Measures::default();
+                self.each_sourced(slot, dates.from, dates.to.plus_days(-1), |_, row| measures += row);
+                measures
+            }
+        }
     }
 
     /// Whether an amount is in a foreign currency: of an end, or, at another day's rates, any.
@@ -207,7 +494,7 @@ impl Page {
         let foreign = [&self.opened, &self.ended].into_iter().filter(|sheet| sheet.foreign_row_count > 0);
         foreign
             .flat_map(|sheet| sheet.rows.iter())
-            .filter_map(|row| row.value.foreign_currency().map(|currency| (row.of, currency, row.on)))
+            .filter_map(|row| row.value().foreign_currency().map(|currency| (row.of, currency, row.on)))
     }
 }
 
@@ -218,29 +505,53 @@ impl Sheet {
     /// amount that falls to the scope.
     pub fn entries<'a>(
         &'a self,
+        pools: &'a Pools,
         scope: &'a Scope,
         from: Date,
         last: Date,
     ) -> impl Iterator<Item = (&'a Row, Parts<'a>)> {
         // Uncredited rests that no rows are kept for may be of any deal.
         let by_slot = scope.slots.as_ref().filter(|_| !scope.asks_for_unkept_rest());
-        let all = by_slot.is_none().then(|| self.rows.iter());
+        let all = by_slot.is_none().then(|| self.rows.within(from, last));
         let of_slots =
             by_slot.into_iter().flatten().flat_map(move |&slot| self.rows.of_slot(slot, from, last));
         let rows = all.into_iter().flatten().chain(of_slots);
-        rows.filter(move |row| from <= row.on && row.on <= last).filter_map(move |row| {
-            let mut alone = None;
-            let shares = row.shares(self, &mut alone);
-            let first_asked = || shares.iter().position(|share| scope.asks_for(share));
-            let asks_for_any = || scope.with_unkept_rests(shares).iter().any(|share| scope.asks_for(share));
-            let first = match (&scope.slots, by_slot) {
-                (None, _) => 0,
-                (Some(_), Some(_)) => first_asked()?,
-                (Some(_), None) => asks_for_any().then_some(0)?,
-            };
-            let counts = usize::from(row.part) == first && scope.keeps(row, shares);
-            counts.then_some((row, Parts { sheet: self, scope, row }))
+        rows.filter(move |row| {
+            from <= row.on && row.on <= last && self.counts(row, by_slot.is_some(), pools, scope)
         })
+        .map(move |row| (row, Parts { sheet: self, scope, row }))
+    }
+
+    /// Whether a row stands for its entry in a scope: it is the first of its rows there.
+    fn counts(&self, row: &Row, by_slot: bool, pools: &Pools, scope: &Scope) -> bool {
+        let mut alone = None;
+        let shares = row.shares(self, &mut alone);
+        let is_first = match &scope.slots {
+            None => row.part == 0,
+            Some(_) if by_slot && !row.is_shared() => scope.roles.contains(row.role()),
+            Some(_) if by_slot => {
+                shares.iter().position(|share| scope.asks_for(share)) == Some(row.part.into())
+            }
+            Some(_) => {
+                row.part == 0 && scope.with_unkept_rests(shares).iter().any(|share| scope.asks_for(share))
+            }
+        };
+        is_first && scope.keeps(row, shares, pools)
+    }
+
+    /// The entries of several shares, by the first row of each.
+    pub fn each_shared(&self) -> impl Iterator<Item = (&Row, &[Share])> {
+        self.shared.values().map(|shared| (&shared.first, shared.shares.as_slice()))
+    }
+
+    /// How many rows [`Self::entries`] looks at, at most.
+    pub fn rows_read(&self, scope: &Scope, from: Date, last: Date) -> usize {
+        match &scope.slots {
+            Some(slots) if slots.len() <= SLOTS_WEIGHED_MAX && !scope.asks_for_unkept_rest() => {
+                slots.iter().map(|&slot| self.rows.count_of_slot(slot, from, last)).sum()
+            }
+            _ => self.rows.chunks.len() * CHUNK_ROWS,
+        }
     }
 
     /// All rows.
@@ -262,7 +573,7 @@ pub struct Parts<'a> {
 impl Parts<'_> {
     /// The share of an entry that has no other: its part of any amount is the whole.
     pub fn only_share(&self) -> Option<Share> {
-        (!self.row.shared).then(|| self.row.whole_share())
+        (!self.row.is_shared()).then(|| self.row.whole_share())
     }
 
     /// All shares of the entry.
@@ -292,23 +603,27 @@ impl Parts<'_> {
     }
 }
 
-fn rows_of(desk: DeskRef, labels: LabelSetRef, entry: &Entry) -> impl Iterator<Item = Row> {
+fn rows_of(pooled: Pooled, entry: &Entry) -> impl Iterator<Item = Row> {
+    let terms = match entry.terms {
+        Some(terms) => PackedTerms {
+            since: terms.since,
+            expected_close: terms.expected_close.unwrap_or(Date::NEVER),
+            odds: pooled.odds,
+        },
+        None => PackedTerms { since: Date::NEVER, expected_close: Date::NEVER, odds: None },
+    };
     (0u8..).zip(&entry.shares).map(move |(at, share)| Row {
         slot: share.slot,
         on: entry.on,
         of: entry.of,
-        part: at,
-        event: entry.event,
-        role: share.role,
-        shared: entry.shares.len() > 1,
-        is_prospect: entry.is_prospect,
         other_on: entry.other_on,
-        value: entry.value,
-        desk,
-        product: entry.traits.product,
-        channel: entry.traits.channel,
-        region: entry.traits.region,
-        labels,
+        desk: pooled.desk,
+        traits: pooled.traits,
+        value: PackedValue::new(entry.value),
+        terms,
+        event: entry.event,
+        part: at,
+        marks: Marks::of(entry, share.role),
     })
 }
 
@@ -316,10 +631,14 @@ fn rows_of(desk: DeskRef, labels: LabelSetRef, entry: &Entry) -> impl Iterator<I
 fn sourced(entry: &Entry) -> impl Iterator<Item = (Slot, Measures)> {
     let sourced = entry.shares.iter().filter(|share| share.role == Role::Sourced);
     sourced.map(|mine| {
-        let is_mine = |share: &Share| share.role == Role::Sourced && share.slot == mine.slot;
-        let amount = entry.value.amount().map(|whole| part(whole, &entry.shares, is_mine));
+        let amount = entry.value.amount().map(|whole| sourced_part(whole, &entry.shares, mine.slot));
         (mine.slot, entry.measures(amount))
     })
+}
+
+/// What a slot sourced of a whole amount.
+fn sourced_part(whole: Amount, shares: &[Share], slot: Slot) -> Amount {
+    part(whole, shares, |share| share.role == Role::Sourced && share.slot == slot)
 }
 
 fn sum(all: impl Iterator<Item = Measures>) -> Measures {
@@ -330,7 +649,7 @@ fn sum(all: impl Iterator<Item = Measures>) -> Measures {
 }
 
 fn subtract<K: Ord>(sums: &mut BTreeMap<K, Measures>, key: K, measures: Measures) {
-    if let std::collections::btree_map::Entry::Occupied(mut sum) = sums.entry(key) {
+    if let btree_map::Entry::Occupied(mut sum) = sums.entry(key) {
         *sum.get_mut() -= measures;
         if *sum.get() == Measures::default() {
             sum.remove();
@@ -393,6 +712,34 @@ impl Rows {
         self.chunks.iter().flatten()
     }
 
+    /// The rows from `from` to `last`, and some others: of a chunk that is one slot's alone, whose rows are in
+    /// the order of their dates, only what lies between.
+    fn within(&self, from: Date, last: Date) -> impl Iterator<Item = &Row> {
+        self.chunks.iter().flat_map(move |chunk| {
+            let slots = chunk.first().zip(chunk.last()).map(|(first, last)| (first.slot, last.slot));
+            match slots.filter(|(first, last)| first == last) {
+                Some(_) => {
+                    let start = chunk.partition_point(|row| row.on < from);
+                    let end = start + chunk[start..].partition_point(|row| row.on <= last);
+                    &chunk[start..end]
+                }
+                None => &chunk[..],
+            }
+        })
+    }
+
+    /// How many rows of a slot there are from `from` to `last`, at most.
+    fn count_of_slot(&self, slot: Slot, from: Date, last: Date) -> usize {
+        if self.chunks.is_empty() {
+            return 0;
+        }
+        let place = |key: Key, chunk: usize| {
+            chunk * CHUNK_ROWS + self.chunks[chunk].partition_point(|row| row.key() < key)
+        };
+        let (least, end) = ((slot, from, 0, 0, Event::LEAST), (slot, last, u32::MAX, u8::MAX, Event::LEAST));
+        place(end, self.chunk_of(end)).saturating_sub(place(least, self.chunk_of(least)))
+    }
+
     /// The rows of a slot from `from` to `last`.
     fn of_slot(&self, slot: Slot, from: Date, last: Date) -> impl Iterator<Item = &Row> {
         let least = (slot, from, 0, 0, Event::LEAST);
@@ -412,21 +759,20 @@ impl Page {
             let rows: Vec<&Row> = sheet.rows().collect();
             assert!(rows.windows(2).all(|pair| pair[0].key() < pair[1].key()), "rows are strictly ordered");
             assert!(sheet.rows.chunks.iter().all(|chunk| (1..=CHUNK_ROWS).contains(&chunk.len())));
-            let foreign = rows.iter().filter(|row| row.value.foreign_currency().is_some()).count();
+            let foreign = rows.iter().filter(|row| row.value().foreign_currency().is_some()).count();
             assert_eq!(sheet.foreign_row_count, foreign);
             for row in rows {
                 let mut alone = None;
                 let shares = row.shares(sheet, &mut alone);
-                assert_eq!(row.shared, shares.len() > 1);
-                let mine = shares[if row.shared { usize::from(row.part) } else { 0 }];
-                assert_eq!((mine.slot, mine.role), (row.slot, row.role));
-                if row.role == Role::Sourced {
-                    let is_mine = |share: &Share| share.role == Role::Sourced && share.slot == row.slot;
-                    let amount = row.value.amount().map(|whole| part(whole, shares, is_mine));
-                    *fresh.by_slot.entry(row.slot).or_default() += row.measures(amount);
+                assert_eq!(row.is_shared(), shares.len() > 1);
+                let mine = shares[if row.is_shared() { usize::from(row.part) } else { 0 }];
+                assert_eq!((mine.slot, mine.role), (row.slot, row.role()));
+                if row.role() == Role::Sourced {
+                    let amount = row.value().amount().map(|whole| sourced_part(whole, shares, row.slot));
+                    fresh.by_slot.entry(row.slot).or_default().add(row.on, row.measures(amount));
                 }
                 if row.part == 0 {
-                    let whole = row.measures(row.value.amount());
+                    let whole = row.measures(row.value().amount());
                     *fresh.by_desk.entry(row.desk).or_default() += whole;
                     *fresh.by_day.entry(row.on).or_default() += whole;
                 }
@@ -436,12 +782,32 @@ impl Page {
             let is_filled = |(_, sum): &(&K, &Measures)| **sum != Measures::default();
             sums.iter().filter(is_filled).map(|(&key, &sum)| (key, sum)).collect()
         }
-        assert_eq!(filled(&self.by_slot), filled(&fresh.by_slot), "by_slot");
+        let months = |page: &Page| -> BTreeMap<Slot, (u32, Measures)> {
+            page.by_slot.iter().map(|(&slot, sums)| (slot, (sums.row_count, sums.month))).collect()
+        };
+        assert_eq!(months(self), months(&fresh), "by_slot");
+        for (&slot, sums) in &self.by_slot {
+            assert!(!sums.lacks_days(), "{slot:?} has days");
+            if let Some(days) = &sums.days {
+                let mut expected = BTreeMap::<Date, Measures>::new();
+                self.each_sourced(slot, Date::FIRST, Date::NEVER, |on, measures| {
+                    *expected.entry(on).or_default() += measures;
+                });
+                assert_eq!(filled(days), filled(&expected), "days of {slot:?}");
+            }
+        }
         assert_eq!(filled(&self.by_desk), filled(&fresh.by_desk), "by_desk");
         assert_eq!(filled(&self.by_day), filled(&fresh.by_day), "by_day");
+        assert_eq!(self.month, sum(fresh.by_day.values().copied()), "month");
+        if let Some(net) = self.net.get() {
+            assert!(net.equals(&Net::of(self)), "the net is that of the sums");
+        }
+        if let Some(fates) = self.fates.get() {
+            assert!(fates.equals(&Fates::of(self)), "the fates are those of the rows");
+        }
 
         for sheet in self.sheets() {
-            let shared_row_count = sheet.rows().filter(|row| row.shared).count();
+            let shared_row_count = sheet.rows().filter(|row| row.is_shared()).count();
             assert_eq!(
                 sheet.shared.values().map(|shared| shared.shares.len()).sum::<usize>(),
                 shared_row_count
@@ -453,19 +819,23 @@ impl Page {
                 [opened + o.amount_e4, won + w.amount_e4, lost + l.amount_e4, expired + e.amount_e4]
             })
         };
-        let (parts, whole) = (amounts(&mut self.by_slot.values()), amounts(&mut self.by_day.values()));
+        let (parts, whole) =
+            (amounts(&mut self.by_slot.values().map(|sums| &sums.month)), amounts(&mut self.by_day.values()));
         assert_eq!(parts, whole, "the parts and the uncredited rest add up");
     }
 
-    /// All that the page holds, to be compared.
+    /// All that the page holds, to be compared, but how deals stand: how many versions say that isn't restored.
     pub fn contents(&self) -> impl PartialEq + std::fmt::Debug + use<> {
         let sheets = self.sheets().map(|sheet| {
             let shared: BTreeMap<_, _> =
                 sheet.shared.iter().map(|(key, shared)| (*key, shared.shares.clone())).collect();
-            (sheet.rows().copied().collect::<Vec<_>>(), shared, sheet.foreign_row_count)
+            let terms = PackedTerms { since: Date::NEVER, expected_close: Date::NEVER, odds: None };
+            let rows = sheet.rows().map(|row| Row { terms, ..*row }).collect::<Vec<_>>();
+            (rows, shared, sheet.foreign_row_count)
         });
         let filled = |sum: &Measures| *sum != Measures::default();
-        let by_slot: Vec<_> = self.by_slot.clone().into_iter().filter(|(_, sum)| filled(sum)).collect();
+        let months = self.by_slot.iter().map(|(&slot, sums)| (slot, sums.month));
+        let by_slot: Vec<_> = months.filter(|(_, sum)| filled(sum)).collect();
         let by_desk: Vec<_> = self.by_desk.clone().into_iter().filter(|(_, sum)| filled(sum)).collect();
         let by_day: Vec<_> = self.by_day.clone().into_iter().filter(|(_, sum)| filled(sum)).collect();
         (sheets, by_slot, by_desk, by_day)

@@ -1,12 +1,13 @@
 //! All pages of a book: putting entries in, taking them out, and folding a window.
 
 use std::collections::BTreeMap;
+use std::ops::RangeBounds;
 
 use parking_lot::Mutex;
 
 use super::entry::{Entry, Event, Value};
 use super::page::{Gathered, Page, Parts, Renumbered, Row, Sheet};
-use super::pools::{DeskRef, LabelSetRef};
+use super::pools::{Pooled, Pools};
 use super::scope::Scope;
 use super::telling::on_threads;
 use crate::domain::amount::Currency;
@@ -47,8 +48,8 @@ impl Fold {
 // === impl GatheredPages ===
 
 impl GatheredPages {
-    pub fn add(&mut self, desk: DeskRef, labels: LabelSetRef, entry: &Entry) {
-        self.0.entry(entry.on.month()).or_default().add(desk, labels, entry);
+    pub fn add(&mut self, pooled: Pooled, entry: &Entry) {
+        self.0.entry(entry.on.month()).or_default().add(pooled, entry);
     }
 
     pub fn renumber(&mut self, by: &Renumbered) {
@@ -59,8 +60,8 @@ impl GatheredPages {
 // === impl Pages ===
 
 impl Pages {
-    pub fn insert(&mut self, desk: DeskRef, labels: LabelSetRef, entry: &Entry) {
-        self.0.entry(entry.on.month()).or_default().insert(desk, labels, entry);
+    pub fn insert(&mut self, pooled: Pooled, entry: &Entry) {
+        self.0.entry(entry.on.month()).or_default().insert(pooled, entry);
     }
 
     /// The pages of what several tellers gathered, as if each entry had been inserted. Each teller's thread
@@ -87,10 +88,10 @@ impl Pages {
         Self(on_threads(thread_count, make_months).into_iter().flatten().collect())
     }
 
-    pub fn remove(&mut self, desk: DeskRef, labels: LabelSetRef, entry: &Entry) {
+    pub fn remove(&mut self, pooled: Pooled, entry: &Entry) {
         let month = entry.on.month();
         if let Some(page) = self.0.get_mut(&month) {
-            page.remove(desk, labels, entry);
+            page.remove(pooled, entry);
             if page.is_empty() {
                 self.0.remove(&month);
             }
@@ -99,7 +100,14 @@ impl Pages {
 
     /// Sums what happened within `dates`: whole months from their sums, the others from their rows.
     /// Amounts are those that `value_on` tells.
-    pub fn fold(&self, scope: &Scope, dates: DateRange, rates: RatesOn, value_on: ValueOn<'_>) -> Fold {
+    pub fn fold(
+        &self,
+        pools: &Pools,
+        scope: &Scope,
+        dates: DateRange,
+        rates: RatesOn,
+        value_on: ValueOn<'_>,
+    ) -> Fold {
         let mut fold = Fold::default();
         if dates.days() <= 0 {
             return fold;
@@ -113,11 +121,10 @@ impl Pages {
             match sum {
                 Some(measures) => fold.measures += measures,
                 None => {
-                    for (row, parts) in [&page.opened, &page.ended, &page.leads]
-                        .into_iter()
-                        .flat_map(|sheet| sheet.entries(scope, dates.from, dates.to.plus_days(-1)))
-                    {
-                        fold.add(row, parts, value_on(row, rates));
+                    for sheet in [&page.opened, &page.ended, &page.leads] {
+                        let entries = sheet.entries(pools, scope, dates.from, dates.to.plus_days(-1));
+                        // `for_each` goes through the chunks in one loop, which `next` can't.
+                        entries.for_each(|(row, parts)| fold.add(row, parts, value_on(row, rates)));
                     }
                 }
             }
@@ -125,20 +132,24 @@ impl Pages {
         fold
     }
 
+    /// The pages of some months, in their order.
+    pub fn range(&self, months: impl RangeBounds<Month>) -> impl Iterator<Item = (Month, &Page)> {
+        self.0.range(months).map(|(&month, page)| (month, page))
+    }
+
     /// How many deals of a scope are open at the end of the day before `from`.
-    pub fn open_count_before(&self, scope: &Scope, from: Date) -> i64 {
+    pub fn open_count_before(&self, pools: &Pools, scope: &Scope, from: Date) -> i64 {
         let mut open_count = 0;
         for (month, page) in self.0.range(..=from.month()) {
             let whole = DateRange { from: month.first_day(), to: month.next().first_day() };
             let dates = DateRange { to: from.min(whole.to), ..whole };
-            open_count += match sum_of(page, scope, dates, dates == whole) {
-                Some(measures) => measures.open_count(),
-                None => {
-                    let last = dates.to.plus_days(-1);
-                    let count = |sheet: &Sheet| sheet.entries(scope, dates.from, last).count() as i64;
-                    count(&page.opened) - count(&page.ended)
-                }
-            };
+            let net = || if dates == whole { net_count(page, scope) } else { None };
+            let sum = || Some(sum_of(page, scope, dates, dates == whole)?.open_count());
+            open_count += net().or_else(sum).unwrap_or_else(|| {
+                let last = dates.to.plus_days(-1);
+                let count = |sheet: &Sheet| sheet.entries(pools, scope, dates.from, last).count() as i64;
+                count(&page.opened) - count(&page.ended)
+            });
         }
         open_count
     }
@@ -146,6 +157,7 @@ impl Pages {
     /// The entries of one sheet of each page, from `from` to `last`, which may be [`Date::NEVER`].
     pub fn entries<'a>(
         &'a self,
+        pools: &'a Pools,
         sheet: impl Fn(&'a Page) -> &'a Sheet + 'a,
         scope: &'a Scope,
         from: Date,
@@ -153,40 +165,104 @@ impl Pages {
     ) -> impl Iterator<Item = (&'a Row, Parts<'a>)> {
         let empty = last < from;
         let pages = (!empty).then(|| self.0.range(from.month()..=last.month())).into_iter().flatten();
-        pages.flat_map(move |(_, page)| sheet(page).entries(scope, from, last))
+        pages.flat_map(move |(_, page)| sheet(page).entries(pools, scope, from, last))
+    }
+
+    /// How many rows a fold over `dates` reads at most. A page that answers with a sum counts as one.
+    pub fn rows_folded(&self, scope: &Scope, dates: DateRange, rates: RatesOn) -> usize {
+        if dates.days() <= 0 {
+            return 0;
+        }
+        let pages = self.0.range(dates.from.month()..=dates.to.plus_days(-1).month());
+        let weight = |(month, page): (&Month, &Page)| {
+            let is_whole = dates.from <= month.first_day() && month.next().first_day() <= dates.to;
+            if keeps_sum(scope, is_whole) && !page.has_foreign(rates) {
+                return 1;
+            }
+            let (from, last) = (dates.from, dates.to.plus_days(-1));
+            [&page.opened, &page.ended, &page.leads]
+                .map(|sheet| sheet.rows_read(scope, from, last))
+                .iter()
+                .sum()
+        };
+        pages.map(weight).sum()
+    }
+
+    /// How many rows [`Self::entries`] looks at, at most.
+    pub fn rows_read<'a>(
+        &'a self,
+        sheet: impl Fn(&'a Page) -> &'a Sheet,
+        scope: &Scope,
+        from: Date,
+        last: Date,
+    ) -> usize {
+        if last < from {
+            return 0;
+        }
+        let pages = self.0.range(from.month()..=last.month());
+        pages.map(|(_, page)| sheet(page).rows_read(scope, from, last)).sum()
     }
 
     /// The ends of a scope's deals that are open at the end of a date.
-    pub fn open<'a>(&'a self, scope: &'a Scope, on: Date) -> impl Iterator<Item = (&'a Row, Parts<'a>)> {
-        self.ending_after(scope, on).filter(move |(row, _)| row.other_on <= on)
+    pub fn open<'a>(
+        &'a self,
+        pools: &'a Pools,
+        scope: &'a Scope,
+        on: Date,
+    ) -> impl Iterator<Item = (&'a Row, Parts<'a>)> {
+        self.ending_after(pools, scope, on).filter(move |(row, _)| row.other_on <= on)
     }
 
     /// The ends of a scope's deals after a date, of those without an end too.
     pub fn ending_after<'a>(
         &'a self,
+        pools: &'a Pools,
         scope: &'a Scope,
         on: Date,
     ) -> impl Iterator<Item = (&'a Row, Parts<'a>)> {
-        self.entries(|page| &page.ended, scope, on.next(), Date::NEVER)
+        self.entries(pools, |page| &page.ended, scope, on.next(), Date::NEVER)
     }
 
     /// The deals with something on or after `from` whose amount is, or would be, converted from another
     /// currency: with it and the day.
     pub fn foreign_deals(&self, from: Date) -> impl Iterator<Item = (u32, Currency, Date)> {
-        let pages = self.0.range(from.month()..).map(|(_, page)| page);
+        // What never ends is converted on no day.
+        let pages = self.0.range(from.month()..Month::NEVER).map(|(_, page)| page);
         pages.flat_map(Page::foreign_deals).filter(move |&(.., on)| on >= from)
     }
 }
 
 /// The page's sum for a scope, where the page keeps one.
 fn sum_of(page: &Page, scope: &Scope, dates: DateRange, is_whole: bool) -> Option<Measures> {
-    if scope.test.is_some() {
-        return None;
-    }
-    match (&scope.slots, &scope.desks) {
-        (None, None) => Some(page.tenant(dates)),
-        (None, Some(desks)) if is_whole => Some(page.desks(desks)),
-        (Some(slots), None) if is_whole && scope.roles == Roles::SOURCED => Some(page.slots(slots)),
+    keeps_sum(scope, is_whole).then(|| match (&scope.slots, &scope.desks) {
+        (Some(slots), _) => page.slots(slots, dates, is_whole),
+        (None, Some(desks)) => page.desks(desks),
+        (None, None) if is_whole => page.whole_tenant(),
+        (None, None) => page.tenant(dates),
+    })
+}
+
+/// Whether a page keeps a sum for a scope.
+fn keeps_sum(scope: &Scope, is_whole: bool) -> bool {
+    scope.test.is_none()
+        && match (&scope.slots, &scope.desks) {
+            (None, None) => true,
+            (None, Some(_)) => is_whole,
+            (Some(_), None) => scope.roles == Roles::SOURCED,
+            (Some(_), Some(_)) => false,
+        }
+}
+
+/// By how much a scope's open deals grew in the page's month, where a column says it.
+fn net_count(page: &Page, scope: &Scope) -> Option<i64> {
+    match (&scope.slots, &scope.desks, &scope.test) {
+        (Some(slots), None, None) if scope.roles == Roles::SOURCED => match slots[..] {
+            [Some(partner)] => Some(page.net().slots.count(partner.index())),
+            _ => None,
+        },
+        (None, Some(desks), None) => {
+            Some(desks.iter().map(|desk| page.net().desks.count(desk.index())).sum())
+        }
         _ => None,
     }
 }

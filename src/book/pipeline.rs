@@ -2,24 +2,27 @@
 //! between two dates (docs/kpis.md §2, "Which version's attributes", and §6, 3).
 //!
 //! When a deal was opened and ends, and whose it is, follows from its current version: rows know that.
-//! Amount, stage and probability are those of the version in force at the end of the date, which is found
-//! deal by deal. The expected close is the current version's.
+//! Amount, stage and probability are those of the version in force at the end of the date. Where that is the
+//! current one, as it is today and where a deal has no other, rows know them too; else they are found deal by
+//! deal. The expected close is the current version's.
 
 use std::collections::{HashMap, HashSet};
 
 use super::Book;
+use super::ask::known;
 use super::chain::Kept;
 use super::contribute::{expiry_of, value_on};
-use super::entry::{Event, Outcome, Value};
-use super::packed::{DealRef, PackedDeal, Span};
+use super::entry::{Event, Odds, Outcome, Value};
+use super::packed::{DealRef, PackedDeal, Span, TermRef};
 use super::page::{Parts, Row};
 use super::pages::older;
+use super::pools::OddsRef;
 use super::scope::Scope;
 use crate::domain::amount::{Amount, BasisPoints};
 use crate::domain::calendar::Date;
 use crate::domain::ids::Term;
 use crate::domain::record::{DealStatus, Settings};
-use crate::kpi::pipeline::{Departure, Movement, OpenDeal, Passage, PipelineFold};
+use crate::kpi::pipeline::{Departure, Movement, OpenDeal, Passage, PipelineFold, Worth};
 
 /// What was found about a pipeline, and the date of the oldest exchange rate among its amounts. None where
 /// nothing was converted.
@@ -29,11 +32,55 @@ pub struct Found<T> {
     pub oldest_rate_on: Option<Date>,
 }
 
+/// How a deal stood at the end of a date on which it was open.
+struct Stood {
+    /// Of the whole deal.
+    value: Value,
+    odds: StoodOdds,
+}
+
+enum StoodOdds {
+    Pooled(OddsRef),
+    /// Those of a version that isn't the current one.
+    Earlier(Odds),
+}
+
+/// How likely deals are to be won: their own probability, else that of their stage.
+struct Chances {
+    /// By the numbers of pooled odds.
+    pooled: Vec<Option<BasisPoints>>,
+    of_stages: HashMap<TermRef, BasisPoints>,
+}
+
 /// A scope's part of an amount, at the rates of some date.
 #[derive(Clone, Copy)]
 pub(super) struct Priced {
     pub amount: Option<Amount>,
     pub oldest_rate_on: Option<Date>,
+}
+
+// === impl Chances ===
+
+impl Chances {
+    fn new(book: &Book, settings: &Settings) -> Self {
+        let terms = &book.records.dictionary.terms;
+        let probabilities = settings.stage_probabilities.iter();
+        let of_stages = probabilities.filter_map(|(stage, bps)| Some((terms.get(stage.as_str())?, *bps)));
+        let mut chances = Self { pooled: Vec::new(), of_stages: of_stages.collect() };
+        chances.pooled = book.pools.odds.values().iter().map(|&odds| chances.of_odds(odds)).collect();
+        chances
+    }
+
+    fn of_odds(&self, odds: Odds) -> Option<BasisPoints> {
+        odds.probability.or_else(|| self.of_stages.get(&odds.stage?).copied())
+    }
+
+    fn of(&self, odds: &StoodOdds) -> Option<BasisPoints> {
+        match *odds {
+            StoodOdds::Pooled(pooled) => self.pooled[pooled.index()],
+            StoodOdds::Earlier(odds) => self.of_odds(odds),
+        }
+    }
 }
 
 // === impl Book ===
@@ -48,50 +95,71 @@ impl Book {
         as_of: Date,
         rates_on: Date,
         expiring_days: i32,
-    ) -> Found<PipelineFold<'_>> {
+    ) -> Found<PipelineFold<Option<&str>>> {
+        let terms = &self.records.dictionary.terms;
+        let asked: HashSet<Option<TermRef>> = known(stages, |stage: &Term| terms.get(stage.as_str()));
         let mut fold = PipelineFold::new(as_of, expiring_days);
         let mut oldest_rate_on = None;
-        let asked: HashSet<Option<&str>> =
-            stages.iter().map(|stage| stage.as_ref().map(Term::as_str)).collect();
         self.each_open_deal(scope, as_of, rates_on, |deal, rate_on| {
-            if asked.is_empty() || asked.contains(&deal.stage) {
+            if stages.is_empty() || asked.contains(&deal.stage) {
                 fold.add(deal);
                 oldest_rate_on = older(oldest_rate_on, rate_on);
             }
         });
+        let fold = fold.with_stages(|stage| stage.map(|stage| terms.name(stage)));
         Found { found: fold, oldest_rate_on }
+    }
+
+    /// What the deals of a scope are worth that are open at the end of `as_of`, at the rates of `rates_on`.
+    pub fn open_worth(&self, scope: &Scope, as_of: Date, rates_on: Date) -> Found<Worth> {
+        let (mut worth, mut oldest_rate_on) = (Worth::default(), None);
+        if let Some(settings) = self.settings() {
+            let chances = Chances::new(self, settings);
+            if self.stock(scope, as_of, |odds, tally| worth.add_all(tally, chances.of_odds(odds))) {
+                return Found { found: worth, oldest_rate_on: None };
+            }
+            self.pages.open(&self.pools, scope, as_of).for_each(|(row, parts)| {
+                let Some(stood) = self.stood(row, as_of, rates_on, settings) else { return };
+                let amount = stood.value.amount().map(|whole| parts.of(whole));
+                worth.add(amount, chances.of(&stood.odds));
+                oldest_rate_on = older(oldest_rate_on, stood.value.oldest_rate_on());
+            });
+        }
+        Found { found: worth, oldest_rate_on }
     }
 
     /// Walks the deals of a scope that are open at the end of `as_of`, at the rates of `rates_on`, each with
     /// the date of the oldest rate that it took.
-    pub(super) fn each_open_deal<'a>(
-        &'a self,
+    pub(super) fn each_open_deal(
+        &self,
         scope: &Scope,
         as_of: Date,
         rates_on: Date,
-        mut take: impl FnMut(&OpenDeal<'a>, Option<Date>),
+        mut take: impl FnMut(&OpenDeal<Option<TermRef>>, Option<Date>),
     ) {
         let Some(settings) = self.settings() else { return };
-        let probabilities: HashMap<&str, BasisPoints> =
-            settings.stage_probabilities.iter().map(|(stage, bps)| (stage.as_str(), *bps)).collect();
-        for (row, parts) in self.pages.open(scope, as_of) {
-            let number = DealRef::new(row.of);
-            let Some(current) = self.records.deals.current(number) else { continue };
-            let Some(then) = self.as_it_stood(number, as_of, settings) else { continue };
-            let priced = self.priced(&then, parts, rates_on, settings);
-            let stage = then.stage.map(|stage| self.records.dictionary.terms.name(stage));
-            let of_stage = || probabilities.get(stage?).copied();
-            let expires_on = expiry_of(&current, row.other_on, settings);
+        let chances = Chances::new(self, settings);
+        self.pages.open(&self.pools, scope, as_of).for_each(|(row, parts)| {
+            let Some(stood) = self.stood(row, as_of, rates_on, settings) else { return };
+            // Of a deal whose host says that it is open, the row knows all.
+            let (expires_on, expected_close_on) = match (row.event, row.stands_as(as_of)) {
+                (Event::DealEnded(Outcome::Open), Some(stands)) => (Date::NEVER, stands.expected_close),
+                (Event::DealEnded(Outcome::Expired), Some(stands)) => (row.on, stands.expected_close),
+                _ => {
+                    let Some(current) = self.records.deals.current(DealRef::new(row.of)) else { return };
+                    (expiry_of(&current, row.other_on, settings), current.expected_close)
+                }
+            };
             let deal = OpenDeal {
                 opened_on: row.other_on,
                 expires_on: (expires_on != Date::NEVER).then_some(expires_on),
-                expected_close_on: current.expected_close,
-                amount: priced.amount,
-                stage,
-                probability: then.probability.or_else(of_stage),
+                expected_close_on,
+                amount: stood.value.amount().map(|whole| parts.of(whole)),
+                stage: self.odds(&stood.odds).stage,
+                probability: chances.of(&stood.odds),
             };
-            take(&deal, priced.oldest_rate_on);
-        }
+            take(&deal, stood.value.oldest_rate_on());
+        });
     }
 
     /// What became of deals from the end of `since` to the end of `as_of`, both at the rates of `rates_on`.
@@ -99,12 +167,12 @@ impl Book {
         let mut movement = Movement::default();
         let mut oldest_rate_on = None;
         let Some(settings) = self.settings() else { return Found { found: movement, oldest_rate_on } };
-        for (row, parts) in self.pages.ending_after(scope, since).filter(|(row, _)| row.other_on <= as_of) {
+        let ends = self.pages.ending_after(&self.pools, scope, since);
+        ends.filter(|(row, _)| row.other_on <= as_of).for_each(|(row, parts)| {
             let mut amount_on = |on| {
-                let then = self.as_it_stood(DealRef::new(row.of), on, settings)?;
-                let priced = self.priced(&then, parts, rates_on, settings);
-                oldest_rate_on = older(oldest_rate_on, priced.oldest_rate_on);
-                priced.amount
+                let value = self.stood(row, on, rates_on, settings)?.value;
+                oldest_rate_on = older(oldest_rate_on, value.oldest_rate_on());
+                value.amount().map(|whole| parts.of(whole))
             };
             let departure = departure(row).filter(|_| row.on <= as_of);
             movement.add(match (row.other_on <= since, departure) {
@@ -113,16 +181,38 @@ impl Book {
                 (true, Some(departure)) => Passage::Left { departure, opening: amount_on(since) },
                 (false, Some(departure)) => Passage::Passed { departure, amount: amount_on(as_of) },
             });
-        }
+        });
         Found { found: movement, oldest_rate_on }
     }
 
-    /// What a deal that is open at the end of a date was worth then, whole.
-    pub(super) fn open_value(&self, number: DealRef, on: Date, rates_on: Date) -> Value {
-        let then =
-            self.settings().and_then(|settings| Some((self.as_it_stood(number, on, settings)?, settings)));
-        let Some((then, settings)) = then else { return Value::Unknown };
-        value_on(then.amount, rates_on, settings, &self.ground.rates)
+    /// How the deal of an end stood at the end of a date before it.
+    fn stood(&self, end: &Row, on: Date, rates_on: Date, settings: &Settings) -> Option<Stood> {
+        let number = DealRef::new(end.of);
+        let value_of = |deal: &PackedDeal| value_on(deal.amount, rates_on, settings, &self.ground.rates);
+        let Some(stands) = end.stands_as(on) else {
+            let then = self.as_it_stood(number, on, settings)?;
+            let odds = Odds { stage: then.stage, probability: then.probability };
+            return Some(Stood { value: value_of(&then), odds: StoodOdds::Earlier(odds) });
+        };
+        let value = match end.value() {
+            // The same at the rates of any day.
+            value @ (Value::Unknown | Value::Own(_)) => value,
+            Value::Unconverted(_) | Value::Converted { .. } => value_of(&self.records.deals.current(number)?),
+        };
+        Some(Stood { value, odds: StoodOdds::Pooled(stands.odds) })
+    }
+
+    fn odds(&self, odds: &StoodOdds) -> Odds {
+        match *odds {
+            StoodOdds::Pooled(pooled) => *self.pools.odds.value(pooled),
+            StoodOdds::Earlier(odds) => odds,
+        }
+    }
+
+    /// What the deal of an end was worth at the end of a date before it, whole.
+    pub(super) fn open_value(&self, end: &Row, on: Date, rates_on: Date) -> Value {
+        let stood = self.settings().and_then(|settings| self.stood(end, on, rates_on, settings));
+        stood.map_or(Value::Unknown, |stood| stood.value)
     }
 
     /// A deal as it stood at the end of a date on which it was open: the version in force then, before the

@@ -2,15 +2,17 @@
 //!
 //! A desk is a pair of owner and sent unit. An employee is the set of desks with that owner; a unit the
 //! set of desks whose sent unit, else whose owner's unit, lies in its tree. So sums by desk serve both,
-//! exactly, and nothing counts twice. A label set is all the labels of a deal.
+//! exactly, and nothing counts twice. A label set is all the labels of a deal. Traits are what a filter on
+//! deals and leads asks for: it is asked once of each combination, not of each row.
 
 use std::hash::Hash;
 
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
+use super::entry::{Entry, Odds, RegionSource};
 use super::names::Ref;
-use super::packed::{EmployeeRef, TermRef, UnitRef};
+use super::packed::{ChannelRef, EmployeeRef, TermRef, UnitRef};
 
 /// The numbers of distinct values.
 #[derive(Clone)]
@@ -30,13 +32,48 @@ pub struct Desk {
 /// Labels by key.
 pub type LabelSet = SmallVec<[(TermRef, TermRef); 0]>;
 
+/// What a deal or lead is filtered by, besides its desk and its shares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Traits {
+    pub product: Option<TermRef>,
+    pub channel: Option<ChannelRef>,
+    pub region: RegionSource,
+    pub labels: LabelSetRef,
+}
+
 pub type DeskRef = Ref<Desk>;
 pub type LabelSetRef = Ref<LabelSet>;
+pub type TraitsRef = Ref<Traits>;
+pub type OddsRef = Ref<Odds>;
 
 #[derive(Clone, Default)]
 pub struct Pools {
     pub desks: Pool<Desk>,
     pub label_sets: Pool<LabelSet>,
+    pub traits: Pool<Traits>,
+    pub odds: Pool<Odds>,
+}
+
+/// The numbers of what the rows of an entry share with others.
+#[derive(Clone, Copy, Debug)]
+pub struct Pooled {
+    pub desk: DeskRef,
+    pub traits: TraitsRef,
+    pub odds: Option<OddsRef>,
+}
+
+// === impl Pools ===
+
+impl Pools {
+    pub fn intern(&mut self, entry: &Entry) -> Pooled {
+        let super::entry::Traits { owner, unit, product, channel, region } = entry.traits;
+        let labels = self.label_sets.intern(&entry.labels);
+        Pooled {
+            desk: self.desks.intern(&Desk { owner, unit }),
+            traits: self.traits.intern(&Traits { product, channel, region, labels }),
+            odds: entry.terms.map(|terms| self.odds.intern(&terms.odds)),
+        }
+    }
 }
 
 // === impl Pool ===
@@ -56,6 +93,10 @@ impl<T: Clone + Eq + Hash> Pool<T> {
         self.values.push(value.clone());
         self.numbers.insert(value.clone(), number);
         number
+    }
+
+    pub fn value(&self, number: Ref<T>) -> &T {
+        &self.values[number.index()]
     }
 
     /// All values, each at the place of its number.

@@ -12,6 +12,7 @@ use super::entry::{Event, Value};
 use super::names::{Names, Ref};
 use super::packed::{DealRef, LeadRef, PackedDeal};
 use super::page::Row;
+use super::patience::{IsAwaited, while_awaited};
 use super::scope::Scope;
 use crate::domain::calendar::{Date, DateRange};
 use crate::domain::ids::Id;
@@ -197,7 +198,12 @@ impl QualityQuestion {
 
 impl Book {
     /// What is odd or missing in the records of a scope.
-    pub fn quality<'a>(&'a self, scope: &Scope, asked: &QualityQuestion) -> Quality<'a> {
+    pub fn quality<'a>(
+        &'a self,
+        scope: &Scope,
+        asked: &QualityQuestion,
+        is_awaited: IsAwaited<'_>,
+    ) -> Quality<'a> {
         let (least, circles) = (Least::of(asked.ids_max), Circles::new());
         let finding = |kind| Finding {
             kind,
@@ -215,7 +221,8 @@ impl Book {
         let Some(settings) = self.settings() else { return quality };
         let known = self.known();
         let from = asked.dates.from.min(asked.as_of.next());
-        for (row, _) in self.pages.entries(|page| &page.ended, scope, from, Date::NEVER) {
+        let ended = self.pages.entries(&self.pools, |page| &page.ended, scope, from, Date::NEVER);
+        for (row, _) in while_awaited(ended, is_awaited) {
             let number = DealRef::new(row.of);
             if asked.is_of_window(row) {
                 quality.deal_count += 1;
@@ -227,7 +234,8 @@ impl Book {
             }
         }
         let last = asked.dates.to.plus_days(-1);
-        for (row, _) in self.pages.entries(|page| &page.leads, scope, asked.dates.from, last) {
+        let leads = self.pages.entries(&self.pools, |page| &page.leads, scope, asked.dates.from, last);
+        for (row, _) in while_awaited(leads, is_awaited) {
             if row.event != Event::LeadConverted {
                 continue;
             }
@@ -440,7 +448,7 @@ mod tests {
         ]
         .map(|kind| sent(book, kind));
 
-        let of_scope = book.pages.entries(|page| &page.opened, scope, Date::FIRST, Date::NEVER);
+        let of_scope = book.pages.entries(&book.pools, |page| &page.opened, scope, Date::FIRST, Date::NEVER);
         let deals: Vec<String> = of_scope
             .map(|(row, _)| book.records.dictionary.deals.name(DealRef::new(row.of)).to_owned())
             .collect();
@@ -521,7 +529,7 @@ mod tests {
             }
         }
 
-        let of_scope = book.pages.entries(|page| &page.leads, scope, Date::FIRST, Date::NEVER);
+        let of_scope = book.pages.entries(&book.pools, |page| &page.leads, scope, Date::FIRST, Date::NEVER);
         let leads: BTreeSet<String> = of_scope
             .map(|(row, _)| book.records.dictionary.leads.name(LeadRef::new(row.of)).to_owned())
             .collect();
@@ -606,7 +614,7 @@ mod tests {
                 let rates = fixed.map_or(RatesOn::OwnDay, RatesOn::Day);
                 let rates_of_stock = fixed.unwrap_or(as_of);
                 let asked = QualityQuestion { dates, as_of, rates, rates_of_stock, stale_days, ids_max };
-                let quality = book.quality(&scope, &asked);
+                let quality = book.quality(&scope, &asked, &|| true);
                 let (deal_count, open_deal_count, expected) = slow(&book, &scope, &asked);
                 prop_assert_eq!((quality.deal_count, quality.open_deal_count), (deal_count, open_deal_count));
                 for (at, kind) in FindingKind::ALL.into_iter().enumerate() {

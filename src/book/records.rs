@@ -112,6 +112,11 @@ impl<I: Ord + Clone, T: Encode<()>, D: Encode<()>> Shelf<I, T, D> {
         self.0.get(id)
     }
 
+    /// How many chains there are, deleted ones among them.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// All chains, in the order of their ids.
     pub fn chains(&self) -> impl Iterator<Item = (&I, &Chain<State<T, D>>)> {
         self.0.iter()

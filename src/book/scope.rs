@@ -5,11 +5,12 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::entry::{Share, Slot};
-use super::packed::{ChannelRef, TermRef};
+use super::packed::{ChannelRef, PartnerRef, TermRef};
 use super::page::Row;
-use super::pools::{DeskRef, LabelSetRef};
+use super::pools::{DeskRef, LabelSetRef, Pools, Traits};
 use crate::domain::amount::BasisPoints;
 use crate::domain::premises::Roles;
 use crate::domain::record::Role;
@@ -38,6 +39,21 @@ pub struct Test {
     pub credited: Option<bool>,
     /// Under a product or deal labels: the leads of which a deal passes both.
     pub leads: Option<HashSet<u32>>,
+    pub verdicts: Verdicts,
+}
+
+/// What was found of each combination of traits, deals' first and then leads', as far as it was asked: rows
+/// are many, combinations few.
+#[derive(Debug, Default)]
+pub struct Verdicts(Vec<[AtomicU8; 2]>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Unknown,
+    Passes,
+    Fails,
+    /// The rest passes, the region is that of a partner.
+    HangsOnRegion,
 }
 
 #[derive(Clone, Debug)]
@@ -77,6 +93,7 @@ impl Scope {
     pub fn by_channels(mut self, channels: impl Iterator<Item = ChannelRef>) -> Self {
         let channels = channels.map(Some);
         let test = self.test.get_or_insert_default();
+        test.verdicts.forget();
         test.channels = Some(match &test.channels {
             Some(asked) => channels.filter(|channel| asked.contains(channel)).collect(),
             None => channels.collect(),
@@ -94,10 +111,10 @@ impl Scope {
     }
 
     /// Whether a row's deal or lead passes, whoever has a share in it.
-    pub fn keeps(&self, row: &Row, shares: &[Share]) -> bool {
+    pub fn keeps(&self, row: &Row, shares: &[Share], pools: &Pools) -> bool {
         let at_desk = |desks: &Vec<DeskRef>| desks.binary_search(&row.desk).is_ok();
         self.desks.as_ref().is_none_or(at_desk)
-            && self.test.as_ref().is_none_or(|test| test.passes(row, shares, self.roles))
+            && self.test.as_ref().is_none_or(|test| test.passes(row, shares, self.roles, pools))
     }
 }
 
@@ -113,34 +130,112 @@ fn rest_of(role: Role, shares: &[Share]) -> Share {
 // === impl Test ===
 
 impl Test {
-    fn passes(&self, row: &Row, shares: &[Share], roles: Roles) -> bool {
-        let of_deal = || {
-            self.products.as_ref().is_none_or(|asked| asked.contains(&row.product))
-                && self.label_sets.as_ref().is_none_or(|passing| passing.contains(&row.labels))
-        };
-        let by_deals = if row.event.is_of_deal() {
-            of_deal()
-        } else {
-            self.leads.as_ref().is_none_or(|passing| passing.contains(&row.of))
+    /// A test that asks for nothing yet, of what `pools` hold.
+    pub fn of(pools: &Pools) -> Self {
+        Self { verdicts: Verdicts::none_of(pools.traits.values().len()), ..Self::default() }
+    }
+
+    pub fn asks_for_nothing(&self) -> bool {
+        let Self { products, channels, regions, label_sets, credited, leads, verdicts: _ } = self;
+        products.is_none()
+            && channels.is_none()
+            && regions.is_none()
+            && label_sets.is_none()
+            && credited.is_none()
+            && leads.is_none()
+    }
+
+    fn passes(&self, row: &Row, shares: &[Share], roles: Roles, pools: &Pools) -> bool {
+        let is_of_deal = row.event.is_of_deal();
+        let traits = || pools.traits.value(row.traits);
+        let verdict = self.verdicts.find(row, || self.judge(is_of_deal, traits()));
+        let by_traits = match verdict {
+            Verdict::Passes => true,
+            Verdict::Fails | Verdict::Unknown => false,
+            Verdict::HangsOnRegion => self
+                .regions
+                .as_ref()
+                .is_none_or(|regions| regions.asked.contains(&regions.of(row, traits(), shares))),
         };
         let credited = || shares.iter().any(|share| share.slot.is_some() && roles.contains(share.role));
-        by_deals
-            && self.channels.as_ref().is_none_or(|asked| asked.contains(&row.channel))
-            && self.regions.as_ref().is_none_or(|regions| regions.asked.contains(&regions.of(row)))
+        by_traits
+            && (is_of_deal || self.leads.as_ref().is_none_or(|passing| passing.contains(&row.of)))
             && self.credited.is_none_or(|asked| asked == credited())
     }
+
+    /// Whether a combination passes, of a deal or of a lead.
+    fn judge(&self, is_of_deal: bool, traits: &Traits) -> Verdict {
+        let of_deal = || {
+            self.products.as_ref().is_none_or(|asked| asked.contains(&traits.product))
+                && self.label_sets.as_ref().is_none_or(|passing| passing.contains(&traits.labels))
+        };
+        let by_channel = || self.channels.as_ref().is_none_or(|asked| asked.contains(&traits.channel));
+        if !((!is_of_deal || of_deal()) && by_channel()) {
+            return Verdict::Fails;
+        }
+        match &self.regions {
+            None => Verdict::Passes,
+            Some(_) if traits.region.is_lead_partners || traits.region.own.is_none() => {
+                Verdict::HangsOnRegion
+            }
+            Some(regions) if regions.asked.contains(&traits.region.own) => Verdict::Passes,
+            Some(_) => Verdict::Fails,
+        }
+    }
+}
+
+// === impl Verdicts ===
+
+impl Verdicts {
+    fn none_of(count: usize) -> Self {
+        let mut verdicts = Vec::new();
+        verdicts.resize_with(count, Default::default);
+        Self(verdicts)
+    }
+
+    /// Before the question changes.
+    fn forget(&mut self) {
+        *self = Self::none_of(self.0.len());
+    }
+
+    fn find(&self, row: &Row, judge: impl FnOnce() -> Verdict) -> Verdict {
+        // Combinations that came after the question was formed have no place here.
+        let Some(places) = self.0.get(row.traits.index()) else { return judge() };
+        let place = &places[usize::from(!row.event.is_of_deal())];
+        // Whoever asks at the same time finds the same.
+        match Verdict::ALL[usize::from(place.load(Ordering::Relaxed))] {
+            Verdict::Unknown => {
+                let verdict = judge();
+                place.store(verdict as u8, Ordering::Relaxed);
+                verdict
+            }
+            known => known,
+        }
+    }
+}
+
+/// What was found is found again: a copy begins without.
+impl Clone for Verdicts {
+    fn clone(&self) -> Self {
+        Self::none_of(self.0.len())
+    }
+}
+
+// === impl Verdict ===
+
+impl Verdict {
+    const ALL: [Self; 4] = [Self::Unknown, Self::Passes, Self::Fails, Self::HangsOnRegion];
 }
 
 // === impl Regions ===
 
 impl Regions {
-    pub fn of(&self, row: &Row) -> Option<TermRef> {
-        let of_partner = |partner: super::packed::PartnerRef| *self.of_partners.get(partner.index())?;
-        let source = &row.region;
-        source
-            .lead_partner
-            .and_then(of_partner)
-            .or(source.own)
-            .or_else(|| source.credited_partner.and_then(of_partner))
+    /// The region of a row's deal or lead.
+    pub fn of(&self, row: &Row, traits: &Traits, shares: &[Share]) -> Option<TermRef> {
+        let of_partner = |partner: PartnerRef| *self.of_partners.get(partner.index())?;
+        let source = &traits.region;
+        let of_lead_partner = || row.slot.filter(|_| source.is_lead_partners).and_then(of_partner);
+        let of_greatest = || source.other_partner.or_else(|| Share::greatest(shares)).and_then(of_partner);
+        of_lead_partner().or(source.own).or_else(of_greatest)
     }
 }

@@ -31,7 +31,7 @@ const CHANNELS: [&str; 4] = ["c1", "c2", "c3", "c-unsent"];
 const DEALS: [&str; 6] = ["d1", "d2", "d3", "d4", "d5", "d6"];
 
 /// Regions of partners, leads and deals; the last is one that nothing names.
-const REGIONS: [&str; 4] = ["north", "south", "x", "nowhere"];
+pub const REGIONS: [&str; 4] = ["north", "south", "x", "nowhere"];
 const TYPES: [&str; 3] = ["reseller", "x", "none-such"];
 const TIERS: [&str; 3] = ["gold", "x", "none-such"];
 const PRODUCTS: [&str; 3] = ["boots", "x", "none-such"];

@@ -1,14 +1,17 @@
 //! Standings: the sums that a scope's KPIs in a window are told from, and its deals won one by one.
 
+use std::ops::RangeInclusive;
+
 use super::Book;
 use super::contribute::life_of;
 use super::entry::{Event, Outcome, ProspectOutcome};
+use super::fates::{Fate, Fates, fate_of};
 use super::packed::DealRef;
 use super::page::Row;
 use super::pages::older;
 use super::scope::Scope;
 use crate::domain::calendar::{Date, DateRange};
-use crate::domain::premises::RatesOn;
+use crate::domain::premises::{RatesOn, Roles};
 use crate::domain::record::DealStatus;
 use crate::domain::window::Window;
 use crate::kpi::distribution::{StageDays, WonDeals};
@@ -27,7 +30,7 @@ impl Book {
     /// What a scope's KPIs in a window are told from. The cohort is a pass over the prospects: it is told
     /// where it is asked for.
     pub fn standing(&self, scope: &Scope, window: &Window, rates: RatesOn, with_cohort: bool) -> Stood {
-        let open_before_count = self.pages.open_count_before(scope, window.counted().from);
+        let open_before_count = self.pages.open_count_before(&self.pools, scope, window.counted().from);
         self.standing_after(open_before_count, scope, window, rates, with_cohort)
     }
 
@@ -52,14 +55,31 @@ impl Book {
         Stood { standing, oldest_rate_on: fold.oldest_rate_on }
     }
 
-    /// What became by `as_of` of the prospects that came in `dates`.
+    /// What became by `as_of` of the prospects that came in `dates`: of pages whose outcomes had all come by
+    /// then, what their fates say, of others row by row.
     pub fn cohort(&self, scope: &Scope, dates: DateRange, as_of: Date) -> Cohort {
-        let last = dates.to.plus_days(-1);
-        let deals = self.pages.entries(|page| &page.opened, scope, dates.from, last);
-        let leads = self.pages.entries(|page| &page.leads, scope, dates.from, last);
         let mut cohort = Cohort::default();
-        for (row, _) in deals.chain(leads) {
-            cohort.add(row, as_of);
+        let last = dates.to.plus_days(-1);
+        if last < dates.from {
+            return cohort;
+        }
+        for (month, page) in self.pages.range(dates.from.month()..=last.month()) {
+            let (from, last) = (dates.from.max(month.first_day()), last.min(month.last_day()));
+            let is_whole = (from, last) == (month.first_day(), month.last_day());
+            let fate = if is_served_by_fates(scope) && page.fates().last_outcome_on <= as_of {
+                fate_in(page.fates(), scope, from..=last, is_whole)
+            } else {
+                None
+            };
+            match fate {
+                Some(fate) => cohort.add_fate(&fate),
+                None => {
+                    for sheet in [&page.opened, &page.leads] {
+                        let entries = sheet.entries(&self.pools, scope, from, last);
+                        entries.for_each(|(row, _)| cohort.add(row, as_of));
+                    }
+                }
+            }
         }
         cohort
     }
@@ -68,7 +88,7 @@ impl Book {
     pub fn won_deals(&self, scope: &Scope, dates: DateRange, rates: RatesOn) -> WonDeals<'_> {
         let mut won = WonDeals::default();
         let last = dates.to.plus_days(-1);
-        for (row, parts) in self.pages.entries(|page| &page.ended, scope, dates.from, last) {
+        for (row, parts) in self.pages.entries(&self.pools, |page| &page.ended, scope, dates.from, last) {
             if row.event != Event::DealEnded(Outcome::Won) {
                 continue;
             }
@@ -77,7 +97,10 @@ impl Book {
                 won.amounts_e4.push(parts.of(whole).e4());
                 won.whole_amount_e4 += i128::from(whole.e4());
             }
-            self.add_stages(&mut won, DealRef::new(row.of));
+            // What was sent once, closed, was seen in no stage.
+            if !row.was_sent_closed() {
+                self.add_stages(&mut won, DealRef::new(row.of));
+            }
         }
         won
     }
@@ -123,25 +146,52 @@ impl Book {
     }
 }
 
+/// Whether fates are told of what the scope asks for.
+fn is_served_by_fates(scope: &Scope) -> bool {
+    scope.test.is_none() && (scope.slots.is_none() || scope.roles == Roles::SOURCED)
+}
+
+/// The fates of those that came on some days of a page, where they are kept for them.
+fn fate_in(fates: &Fates, scope: &Scope, days: RangeInclusive<Date>, is_whole: bool) -> Option<Fate> {
+    let of = |all: &[Fate], at: usize| all.get(at).copied().unwrap_or_default();
+    match (scope.slots.as_deref(), &scope.desks) {
+        (None, None) => Some(sum(fates.days.range(days).map(|(_, fate)| *fate))),
+        (Some([Some(partner)]), None) if is_whole => Some(of(&fates.slots, partner.index())),
+        (None, Some(desks)) if is_whole => Some(sum(desks.iter().map(|desk| of(&fates.desks, desk.index())))),
+        _ => None,
+    }
+}
+
+fn sum(fates: impl Iterator<Item = Fate>) -> Fate {
+    fates.fold(Fate::default(), |mut sum, fate| {
+        sum.add(&fate);
+        sum
+    })
+}
+
+/// Of a row that is the coming of a prospect: what became of it by `as_of`.
+pub(super) fn came(row: &Row, as_of: Date) -> Option<ProspectOutcome> {
+    let outcome = fate_of(row.event, row.is_prospect())?;
+    Some(if row.other_on <= as_of { outcome } else { ProspectOutcome::Unresolved })
+}
+
 // === impl Cohort ===
 
 impl Cohort {
+    fn add_fate(&mut self, fate: &Fate) {
+        self.prospect_count += fate.prospect_count;
+        self.purchased_count += fate.purchased_count;
+        self.lost_count += fate.lost_count;
+    }
+
     /// Adds a row that is the coming of a prospect.
     pub(super) fn add(&mut self, row: &Row, as_of: Date) {
-        let outcome = match row.event {
-            Event::DealOpened(outcome) if row.is_prospect => match outcome {
-                Outcome::Open => ProspectOutcome::Unresolved,
-                Outcome::Won => ProspectOutcome::Purchased,
-                Outcome::Lost | Outcome::LostToCompetitor | Outcome::Expired => ProspectOutcome::Lost,
-            },
-            Event::LeadCreated(outcome) => outcome,
-            _ => return,
-        };
+        let Some(outcome) = came(row, as_of) else { return };
         self.prospect_count += 1;
         match outcome {
-            ProspectOutcome::Purchased if row.other_on <= as_of => self.purchased_count += 1,
-            ProspectOutcome::Lost if row.other_on <= as_of => self.lost_count += 1,
-            _ => {}
+            ProspectOutcome::Purchased => self.purchased_count += 1,
+            ProspectOutcome::Lost => self.lost_count += 1,
+            ProspectOutcome::Unresolved => {}
         }
     }
 }

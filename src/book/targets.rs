@@ -42,7 +42,10 @@ impl Book {
         let Some(scope) = self.scope(&subject, &Filter::default(), roles) else { return found };
         let known = self.records.targets.chains().filter_map(|(id, chain)| {
             let target = chain.current().map(|kept| &kept.content).and_then(State::present)?;
-            let is_asked = target.dates.contains(as_of) && self.identify(&target.subject).0 == subject;
+            // Most are of other kinds and days: whom they mean is looked up of few.
+            let may_be_asked = target.dates.contains(as_of)
+                && std::mem::discriminant(&target.subject) == std::mem::discriminant(&subject);
+            let is_asked = may_be_asked && self.identify(&target.subject).0 == subject;
             is_asked.then_some((id, target))
         });
         for (id, target) in known {

@@ -9,8 +9,9 @@ use super::contribute::{Entries, Ground};
 use super::packed::{DealRef, LeadRef};
 use super::page::Renumbered;
 use super::pages::{GatheredPages, Pages};
-use super::pools::{Pool, Pools};
-use super::{Book, Retell, current_rate, desk_of};
+use super::pools::{Pool, Pools, Traits};
+use super::spends::Spends;
+use super::{Book, Retell, current_rate};
 
 /// Records that a thread takes at a time. Under test few, so that small histories are shared out.
 const SHARE_RECORDS: u32 = if cfg!(test) { 2 } else { 8_192 };
@@ -50,6 +51,7 @@ impl Book {
             (self.ground, self.pages, self.pools) = (ground, pages, pools);
         }
         self.grow_trees();
+        self.spends = Spends::of(&self.records.dictionary, &self.records.spends);
     }
 
     /// What the records are told under.
@@ -106,9 +108,7 @@ impl Book {
 impl Teller {
     fn gather(&mut self, entries: &Entries) {
         for entry in entries {
-            let desk = self.pools.desks.intern(&desk_of(entry));
-            let labels = self.pools.label_sets.intern(&entry.labels);
-            self.gathered.add(desk, labels, entry);
+            self.gathered.add(self.pools.intern(entry), entry);
         }
     }
 }
@@ -124,9 +124,14 @@ impl Pools {
         ) -> Vec<super::names::Ref<T>> {
             theirs.values().iter().map(|value| ours.intern(value)).collect()
         }
+        let label_sets = adopt(&mut self.label_sets, &theirs.label_sets);
+        let traits = theirs.traits.values().iter().map(|theirs| {
+            self.traits.intern(&Traits { labels: label_sets[theirs.labels.index()], ..*theirs })
+        });
         Renumbered {
+            traits: traits.collect(),
             desks: adopt(&mut self.desks, &theirs.desks),
-            label_sets: adopt(&mut self.label_sets, &theirs.label_sets),
+            odds: adopt(&mut self.odds, &theirs.odds),
         }
     }
 }

@@ -124,6 +124,11 @@ impl<K> Trees<K> {
     /// for, the same of everyone below it. A circle is followed once around.
     pub fn members(&self, subject: Ref<K>, with_descendants: bool) -> Vec<Ref<K>> {
         let root = self.survivor(subject);
+        if !with_descendants {
+            let mut members = self.merged.get(root.index()).map_or_else(|| vec![root], Vec::clone);
+            members.sort_unstable();
+            return members;
+        }
         let mut members = Vec::new();
         let mut seen = HashSet::from([root]);
         let mut open = vec![root];
@@ -132,7 +137,7 @@ impl<K> Trees<K> {
                 Some(merged) => members.extend_from_slice(merged),
                 None => members.push(next),
             }
-            if with_descendants && let Some(children) = self.children.get(next.index()) {
+            if let Some(children) = self.children.get(next.index()) {
                 open.extend(children.iter().filter(|&&child| seen.insert(child)));
             }
         }

@@ -113,7 +113,7 @@ pub struct Money {
 }
 
 /// A share or a probability in basis points: 0 to 10,000.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 #[cbor(transparent)]
 pub struct BasisPoints(#[n(0)] u16);
 

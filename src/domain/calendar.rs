@@ -191,6 +191,10 @@ impl Month {
             .expect("the months of dates lie within chrono's range")
     }
 
+    pub fn last_day(self) -> Date {
+        self.next().first_day().plus_days(-1)
+    }
+
     pub const fn next(self) -> Self {
         Self(self.0 + 1)
     }

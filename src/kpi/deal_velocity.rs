@@ -20,6 +20,11 @@ pub const CYCLE_DIRECTION: Direction = Direction::LowerIsBetter;
 /// Absent without a deal won whose amount is known.
 /// Source: docs/kpis.md, section 6, KPI 6.
 pub fn deal_velocity(standing: &Standing) -> Figure {
+    velocity_to_compare(standing).map(Ratio::in_lowest_terms)
+}
+
+/// The same, not in lowest terms: to find these for thousands takes longer than to compare what they are of.
+pub fn velocity_to_compare(standing: &Standing) -> Figure {
     let measures = &standing.measures;
     average_deal_size(measures)?;
     let won = &measures.won;

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::figure::{Absent, Figure, Quantity, Ratio};
-use super::position::median;
 
 /// The deals won in a window, one by one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,8 +30,18 @@ impl WonDeals<'_> {
     /// The median amount: the midpoint of the two in the middle.
     pub fn median_amount(&self) -> Figure {
         let absent = if self.cycle_days.is_empty() { Absent::NoDealWon } else { Absent::NoAmountKnown };
-        let amount = |&e4: &i64| Ratio::whole(Quantity::AmountE4(e4.into()));
-        median(self.amounts_e4.iter().map(amount).collect()).ok_or(absent)
+        let mut amounts_e4 = self.amounts_e4.clone();
+        let count = amounts_e4.len();
+        if count == 0 {
+            return Err(absent);
+        }
+        let whole = |e4: i64| Ratio::whole(Quantity::AmountE4(e4.into()));
+        let (below, &mut upper, _) = amounts_e4.select_nth_unstable(count / 2);
+        let lower = if count.is_multiple_of(2) { below.iter().copied().max() } else { None };
+        Ok(match lower {
+            Some(lower) if lower != upper => whole(lower).midpoint(&whole(upper)),
+            _ => whole(upper),
+        })
     }
 
     /// The mean of the whole deals whose shares the average counts.
@@ -44,9 +53,7 @@ impl WonDeals<'_> {
 
     /// The cycle days at or below which so many of a hundred deals lie: nearest rank.
     pub fn cycle_days_percentile(&self, percent: usize) -> Option<i32> {
-        let mut sorted = self.cycle_days.clone();
-        sorted.sort_unstable();
-        nearest_rank(&sorted, percent)
+        nearest_rank(self.cycle_days.clone(), percent)
     }
 }
 
@@ -59,14 +66,17 @@ impl StageDays {
 }
 
 /// The value of rank ⌈percent · n / 100⌉. None of none.
-fn nearest_rank<T: Copy>(sorted: &[T], percent: usize) -> Option<T> {
-    let rank = (percent * sorted.len()).div_ceil(100).max(1);
-    sorted.get(rank - 1).copied()
+fn nearest_rank<T: Copy + Ord>(mut all: Vec<T>, percent: usize) -> Option<T> {
+    let rank = (percent * all.len()).div_ceil(100).max(1);
+    (rank <= all.len()).then(|| *all.select_nth_unstable(rank - 1).1)
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::kpi::position::median;
 
     #[test]
     fn percentiles_by_hand() {
@@ -81,6 +91,24 @@ mod tests {
         ] {
             let deals = WonDeals { cycle_days: days.clone(), ..WonDeals::default() };
             assert_eq!(deals.cycle_days_percentile(percent), expected, "{days:?}");
+        }
+    }
+
+    proptest! {
+        /// Without an order of all: what an order of all says.
+        #[test]
+        fn medians_and_percentiles_are_those_of_the_sorted(
+            amounts_e4 in proptest::collection::vec(-3..9i64, 0..40),
+            percent in 1..=100usize,
+        ) {
+            let cycle_days: Vec<i32> = amounts_e4.iter().map(|&e4| e4 as i32).collect();
+            let mut sorted = cycle_days.clone();
+            sorted.sort_unstable();
+            let rank = (percent * sorted.len()).div_ceil(100).max(1);
+            let ratios = amounts_e4.iter().map(|&e4| Ratio::whole(Quantity::AmountE4(e4.into()))).collect();
+            let deals = WonDeals { cycle_days, amounts_e4, ..WonDeals::default() };
+            prop_assert_eq!(deals.cycle_days_percentile(percent), sorted.get(rank - 1).copied());
+            prop_assert_eq!(deals.median_amount().ok(), median(ratios));
         }
     }
 

@@ -7,10 +7,11 @@ use std::cmp::Ordering;
 
 use super::close_rate;
 use super::deal_success::{self, lead_qualification, missed};
-use super::deal_velocity::{deal_velocity, mean_cycle_days};
-use super::figure::{Absent, Direction, Figure, Quantity, Ratio, wilson_interval};
+use super::deal_velocity::{deal_velocity, mean_cycle_days, velocity_to_compare};
+use super::figure::{Absent, Direction, Figure, Quantity, Ratio, sort_by_about, wilson_interval};
 use super::measures::{Measures, Tally};
 use super::peers::Peer;
+use super::standing::StandingParts;
 use super::{
     average_deal_size, deal_count, deal_velocity as velocity, marketing_channel, pipeline, value_score,
 };
@@ -79,7 +80,7 @@ pub enum Score {
     LowerBound { e9: i64, rate: Ratio },
 }
 
-/// A subject that has the figure.
+/// A row of a board.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Entrant<'a> {
     pub id: &'a str,
@@ -88,14 +89,23 @@ pub struct Entrant<'a> {
     pub won: Tally,
 }
 
-/// A subject in its place.
+/// A subject that has the figure, by whatever number it is known.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Ranked<'a> {
-    pub entrant: Entrant<'a>,
-    /// From 1, in the order of the board.
-    pub place: usize,
+pub struct Contender {
+    pub number: u32,
+    /// Its place among all ids, by their bytes.
+    pub id_place: u32,
+    pub score: Score,
+    /// What it won in the window: known for who has no priced deal too, as nothing.
+    pub won_amount_e4: i128,
+}
+
+/// A subject's place on a board is that of its number in a list of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placed {
+    pub number: u32,
     /// From 1, as the tie rule says.
-    pub rank: usize,
+    pub rank: u32,
 }
 
 /// The whole sort key of a row, apart from the board that it was on: where a walk goes on.
@@ -131,6 +141,42 @@ impl RankedBy {
     /// Whether it is told from the open deals.
     pub fn is_of_open_deals(self) -> bool {
         matches!(self, Self::OpportunityPipeline | Self::OpenCount)
+    }
+
+    /// What of a standing it is told from, beside what ended: the won amount decides between equal ones.
+    pub fn parts(self) -> StandingParts {
+        match self {
+            Self::AverageDealSize
+            | Self::DealCount
+            | Self::OpportunityPipeline
+            | Self::MarketingChannel
+            | Self::DealSuccess
+            | Self::WonAmount
+            | Self::CycleDays
+            | Self::OpenCount
+            | Self::LostCount
+            | Self::LostAmount
+            | Self::ExpiredCount
+            | Self::ExpiredAmount
+            | Self::MissedCount
+            | Self::MissedAmount
+            | Self::LostToCompetitorCount => StandingParts::ENDS,
+            // Whether one is a peer hangs on what was in work.
+            Self::ValueScore
+            | Self::DealVelocity
+            | Self::OpenedCount
+            | Self::OpenedAmount
+            | Self::WorkDays => StandingParts::WORK,
+            Self::CloseRateResolved
+            | Self::LeadQualificationRate
+            | Self::LeadCount
+            | Self::ConvertedLeadCount
+            | Self::DisqualifiedLeadCount
+            | Self::ProspectCount
+            | Self::PurchasedCount
+            | Self::LostProspectCount => StandingParts::PROSPECTS,
+            Self::CloseRate => StandingParts::COHORT,
+        }
     }
 
     /// Which way it is good: docs/kpis.md §7.
@@ -202,6 +248,14 @@ impl RankedBy {
         }
     }
 
+    /// The same, to be compared with others': not in its lowest terms.
+    pub fn to_compare(self, peer: &Peer) -> Figure {
+        match self {
+            Self::DealVelocity => velocity_to_compare(&peer.standing),
+            _ => self.figure(peer),
+        }
+    }
+
     /// Of a rate: successes, trials, and the sample that must be large enough. Of the close rate on the
     /// cohort basis that is what is resolved of it.
     fn sample(self, peer: &Peer) -> Option<(i64, i64, i64)> {
@@ -266,6 +320,14 @@ impl Score {
             (Self::LowerBound { .. }, Self::Value(_)) => Ordering::Greater,
         }
     }
+
+    /// About the same, the less the better.
+    fn about(&self, direction: Direction) -> f64 {
+        match self {
+            Self::Value(figure) => direction.about(figure),
+            Self::LowerBound { e9, .. } => -(*e9 as f64),
+        }
+    }
 }
 
 // === impl RowKey ===
@@ -277,41 +339,57 @@ impl RowKey {
 
     /// Whether a row stands after this place.
     pub fn is_before(&self, entrant: &Entrant<'_>, direction: Direction) -> bool {
-        let mine = (&self.score, self.won_amount_e4, &*self.id);
-        order(mine, (&entrant.score, entrant.won.amount_e4, entrant.id), direction) == Ordering::Less
+        let mine = (&self.score, self.won_amount_e4, self.id.as_bytes());
+        let its = (&entrant.score, entrant.won.amount_e4, entrant.id.as_bytes());
+        order(mine, its, direction) == Ordering::Less
     }
 }
 
 /// The order of rows: the best figure, the greatest won amount, the bytes of the id.
-fn order(a: (&Score, i128, &str), b: (&Score, i128, &str), direction: Direction) -> Ordering {
+fn order<I: Ord>(a: (&Score, i128, I), b: (&Score, i128, I), direction: Direction) -> Ordering {
     let by_amount = || b.1.cmp(&a.1);
-    a.0.best_first(b.0, direction).then_with(by_amount).then_with(|| a.2.as_bytes().cmp(b.2.as_bytes()))
+    a.0.best_first(b.0, direction).then_with(by_amount).then_with(|| a.2.cmp(&b.2))
 }
 
 /// The board: all that have the figure, in order.
-pub fn rank<'a>(mut entrants: Vec<Entrant<'a>>, direction: Direction, ties: TieRule) -> Vec<Ranked<'a>> {
-    let key = |entrant: &Entrant<'a>| (entrant.score, entrant.won.amount_e4, entrant.id);
-    entrants.sort_unstable_by(|a, b| {
-        let (a, b) = (key(a), key(b));
-        order((&a.0, a.1, a.2), (&b.0, b.1, b.2), direction)
-    });
-    let mut ranked: Vec<Ranked<'a>> = Vec::with_capacity(entrants.len());
-    for (place, entrant) in (1..).zip(entrants) {
-        let rank = match ranked.last() {
+pub fn rank(contenders: &[Contender], direction: Direction, ties: TieRule) -> Vec<Placed> {
+    let mut in_order: Vec<u32> = (0..contenders.len() as u32).collect();
+    let contender = |at: &u32| &contenders[*at as usize];
+    sort_by_about(
+        &mut in_order,
+        |at| contender(at).score.about(direction),
+        |a, b| {
+            let key = |at: &u32| {
+                let Contender { score, won_amount_e4, id_place, .. } = &contenders[*at as usize];
+                (score, *won_amount_e4, *id_place)
+            };
+            order(key(a), key(b), direction)
+        },
+    );
+    let mut last: Option<(&Score, u32)> = None;
+    let placed = (1..).zip(&in_order).map(|(place, at)| {
+        let Contender { number, score, .. } = contender(at);
+        let rank = match last {
             None => 1,
-            Some(last) => {
-                let is_equal = last.entrant.score.best_first(&entrant.score, direction) == Ordering::Equal;
+            Some((last, last_rank)) => {
+                let is_equal = || last.best_first(score, direction) == Ordering::Equal;
                 match ties {
                     TieRule::Unique => place,
-                    TieRule::Competition if is_equal => last.rank,
-                    TieRule::Competition => place,
-                    TieRule::Dense => last.rank + usize::from(!is_equal),
+                    TieRule::Competition => {
+                        if is_equal() {
+                            last_rank
+                        } else {
+                            place
+                        }
+                    }
+                    TieRule::Dense => last_rank + u32::from(!is_equal()),
                 }
             }
         };
-        ranked.push(Ranked { entrant, place, rank });
-    }
-    ranked
+        last = Some((score, rank));
+        Placed { number: *number, rank }
+    });
+    placed.collect()
 }
 
 #[cfg(test)]
@@ -340,6 +418,13 @@ mod tests {
                 entrant("e", value(1, 2), 8),
             ]
         };
+        let contenders: Vec<Contender> = (0..)
+            .zip(entrants())
+            .map(|(number, Entrant { id, score, won })| {
+                let id_place = u32::from(id.as_bytes()[0]);
+                Contender { number, id_place, score, won_amount_e4: won.amount_e4 }
+            })
+            .collect();
         for (direction, ties, ids, ranks) in [
             (Direction::HigherIsBetter, Competition, "aebcd", [1, 2, 2, 2, 5]),
             (Direction::HigherIsBetter, Dense, "aebcd", [1, 2, 2, 2, 3]),
@@ -347,19 +432,20 @@ mod tests {
             (Direction::LowerIsBetter, Competition, "debca", [1, 2, 2, 2, 5]),
             (Direction::Neither, Dense, "aebcd", [1, 2, 2, 2, 3]),
         ] {
-            let ranked = rank(entrants(), direction, ties);
-            let found: String = ranked.iter().map(|row| row.entrant.id).collect();
+            let ranked = rank(&contenders, direction, ties);
+            let in_order: Vec<Entrant<'_>> =
+                ranked.iter().map(|placed| entrants()[placed.number as usize]).collect();
+            let found: String = in_order.iter().map(|row| row.id).collect();
             assert_eq!(found, ids, "{direction:?}");
-            assert_eq!(ranked.iter().map(|row| row.rank).collect::<Vec<_>>(), ranks, "{ties:?}");
-            assert!(ranked.iter().map(|row| row.place).eq(1..=5));
+            assert_eq!(ranked.iter().map(|placed| placed.rank).collect::<Vec<_>>(), ranks, "{ties:?}");
             // A walk goes on after any row where it stopped, also where the row is gone.
-            for (at, row) in ranked.iter().enumerate() {
-                let key = RowKey::of(&row.entrant);
-                let after = ranked.iter().filter(|row| key.is_before(&row.entrant, direction)).count();
-                assert_eq!(after, ranked.len() - at - 1);
+            for (at, row) in in_order.iter().enumerate() {
+                let key = RowKey::of(row);
+                let after = in_order.iter().filter(|row| key.is_before(row, direction)).count();
+                assert_eq!(after, in_order.len() - at - 1);
             }
         }
-        assert_eq!(rank(vec![], Direction::HigherIsBetter, Competition), []);
+        assert_eq!(rank(&[], Direction::HigherIsBetter, Competition), []);
     }
 
     fn peer(won: i64, lost: i64) -> Peer {
@@ -387,10 +473,13 @@ mod tests {
         // 1/(1 + z²) for one of one; 0 at k = 0.
         assert_eq!(bounds, [206_549_312, 825_634_338, 0]);
         let board = |rule| {
-            let entrants = [("lucky", &lucky), ("proven", &proven), ("nobody", &nobody)];
-            let entrants = entrants.map(|(id, peer)| entrant(id, score(peer, rule).expect("no minimum"), 0));
-            let ranked = rank(entrants.to_vec(), Direction::HigherIsBetter, TieRule::Competition);
-            ranked.iter().map(|row| row.entrant.id.to_owned()).collect::<Vec<_>>()
+            let contender = |(number, peer)| {
+                let score = score(peer, rule).expect("no minimum");
+                Contender { number, id_place: number, score, won_amount_e4: 0 }
+            };
+            let contenders: Vec<Contender> = (0..).zip([&lucky, &proven, &nobody]).map(contender).collect();
+            let ranked = rank(&contenders, Direction::HigherIsBetter, TieRule::Competition);
+            ranked.iter().map(|row| ["lucky", "proven", "nobody"][row.number as usize]).collect::<Vec<_>>()
         };
         assert_eq!(board(by_lower_bound), ["proven", "lucky", "nobody"]);
         let by_value = RateRule { by_lower_bound: false, sample_min: 0 };

@@ -56,6 +56,13 @@ pub struct Performance {
     pub spend: Option<Spend>,
 }
 
+/// What came by all channels together, as much of it as a scorecard tells: what is unattributed isn't in it.
+///
+/// Definition: the leads created and the deals won that came by a channel, and all that was spent; the rest as
+/// of [`Performance`] on the period basis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AllChannels(Performance);
+
 /// One channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Channel<'a> {
@@ -98,6 +105,40 @@ impl Performance {
     /// Nothing, told as this one is.
     pub fn nothing_alike(&self) -> Self {
         Self::nothing(self.basis, self.are_leads_counted, self.spend.is_some())
+    }
+}
+
+// === impl AllChannels ===
+
+impl AllChannels {
+    /// From all measures of a window, and what was spent in it.
+    pub fn new(measures: &Measures, are_leads_counted: bool, spend: Option<Spend>) -> Self {
+        let measures = Measures {
+            won: measures.channel_won,
+            lead_count: measures.channel_lead_count,
+            ..Measures::default()
+        };
+        Self(Performance { basis: Basis::Period, measures, are_leads_counted, spend })
+    }
+
+    pub fn lead_count(&self) -> Figure {
+        lead_count(&self.0)
+    }
+
+    pub fn won_count(&self) -> Figure {
+        won_count(&self.0)
+    }
+
+    pub fn won_amount(&self) -> Figure {
+        won_amount(&self.0)
+    }
+
+    pub fn spend(&self) -> Figure {
+        spend(&self.0)
+    }
+
+    pub fn return_on_investment(&self) -> Figure {
+        return_on_investment(&self.0)
     }
 }
 

@@ -71,6 +71,10 @@ measures! {
     purchased_count: i64,
     /// Prospects by the date on which they were lost.
     lost_prospect_count: i64,
+    /// Of the deals won, those that came by a marketing channel.
+    channel_won: Tally,
+    /// Of the leads created.
+    channel_lead_count: i64,
 }
 
 // === impl Tally ===
@@ -104,6 +108,14 @@ impl SubAssign for Tally {
 // === impl Measures ===
 
 impl Measures {
+    /// The same of one event, where it is known whether that came by a marketing channel.
+    pub fn by_channel(self, is_by_channel: bool) -> Self {
+        match is_by_channel {
+            true => Self { channel_won: self.won, channel_lead_count: self.lead_count, ..self },
+            false => self,
+        }
+    }
+
     /// Deals that came to an end.
     pub fn ended_count(&self) -> i64 {
         self.won.count + self.lost.count + self.expired.count

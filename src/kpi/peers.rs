@@ -1,6 +1,5 @@
 //! Peers: the figures of the subjects that a subject is compared with (docs/kpis.md §6, 7 and §7).
 
-use std::ops::{AddAssign, SubAssign};
 use std::sync::OnceLock;
 
 use super::Kpi;
@@ -49,19 +48,6 @@ impl Peer {
     }
 }
 
-impl AddAssign for Peer {
-    fn add_assign(&mut self, other: Self) {
-        self.standing += other.standing;
-        self.open += other.open;
-    }
-}
-impl SubAssign for Peer {
-    fn sub_assign(&mut self, other: Self) {
-        self.standing -= other.standing;
-        self.open -= other.open;
-    }
-}
-
 // === impl PeerGroup ===
 
 impl PeerGroup {
@@ -69,6 +55,11 @@ impl PeerGroup {
         let won_amount_e4 = peers.iter().map(|peer| peer.standing.measures.won.amount_e4).sum();
         let total = PeerTotal { peer_count: peers.len() as i64, won_amount_e4 };
         Self { peers, total, rankings: Default::default() }
+    }
+
+    /// One of them, by its place among those given.
+    pub fn peer(&self, place: usize) -> Option<&Peer> {
+        self.peers.get(place)
     }
 
     pub fn total(&self) -> &PeerTotal {
@@ -80,12 +71,24 @@ impl PeerGroup {
         peer.figure(kpi, &self.total)
     }
 
+    /// A peer's own figure, to be compared with the others': not in its lowest terms.
+    fn to_compare(&self, kpi: Kpi, peer: &Peer) -> Figure {
+        match kpi {
+            Kpi::DealVelocity => deal_velocity::velocity_to_compare(&peer.standing),
+            _ => self.figure(kpi, peer),
+        }
+    }
+
     /// Where a peer stands. Absent where it lacks the figure.
     pub fn position(&self, kpi: Kpi, peer: &Peer) -> Result<Position, Absent> {
-        let mine = self.figure(kpi, peer)?;
+        let mine = self.to_compare(kpi, peer)?;
         let ranking = self.rankings[kpi as usize].get_or_init(|| {
-            let figures = self.peers.iter().filter_map(|peer| self.figure(kpi, peer).ok());
-            Ranking::new(figures.collect(), direction(kpi))
+            let figures = self.peers.iter().filter_map(|peer| self.to_compare(kpi, peer).ok());
+            let figures: Vec<Ratio> = figures.collect();
+            match kpi {
+                Kpi::DealVelocity => Ranking::in_terms(figures, direction(kpi), Ratio::in_lowest_terms),
+                _ => Ranking::new(figures, direction(kpi)),
+            }
         });
         ranking.position(&mine).ok_or(Absent::NoPeer)
     }

@@ -22,16 +22,16 @@ pub const AGE_DAYS: [RangeInclusive<i32>; 5] = [0..=30, 31..=60, 61..=90, 91..=1
 /// The days until protection ends; the last has no end.
 pub const DAYS_LEFT: [RangeInclusive<i32>; 6] = [1..=7, 8..=14, 15..=30, 31..=60, 61..=90, 91..=i32::MAX];
 
-/// A deal that is open on some date, as it stood then.
+/// A deal that is open on some date, as it stood then. `S` tells stages apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OpenDeal<'a> {
+pub struct OpenDeal<S> {
     pub opened_on: Date,
     /// None: without a limit.
     pub expires_on: Option<Date>,
     pub expected_close_on: Option<Date>,
     /// The subject's part, in the reporting currency. None: not known.
     pub amount: Option<Amount>,
-    pub stage: Option<&'a str>,
+    pub stage: S,
     /// The deal's own, else its stage's.
     pub probability: Option<BasisPoints>,
 }
@@ -54,12 +54,11 @@ pub struct Worth {
 /// Never absent: no open deal is 0.
 /// Source: docs/kpis.md, section 6, KPI 3.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PipelineFold<'a> {
+pub struct PipelineFold<S> {
     as_of: Date,
     expiring_days: i32,
     pub open: Worth,
-    /// None: those without a stage.
-    pub stages: BTreeMap<Option<&'a str>, Worth>,
+    pub stages: BTreeMap<S, Worth>,
     /// By [`AGE_DAYS`].
     pub ages: [Tally; AGE_DAYS.len()],
     /// Those that were expected to close before the date.
@@ -134,10 +133,15 @@ pub struct Movement {
 // === impl Worth ===
 
 impl Worth {
-    fn add(&mut self, deal: &OpenDeal<'_>) {
-        let tally = Tally::of(deal.amount);
+    /// Adds a deal. An amount of None isn't known, and neither is such a probability.
+    pub fn add(&mut self, amount: Option<Amount>, probability: Option<BasisPoints>) {
+        self.add_all(Tally::of(amount), probability);
+    }
+
+    /// Adds deals of one probability.
+    pub fn add_all(&mut self, tally: Tally, probability: Option<BasisPoints>) {
         self.deals += tally;
-        match deal.probability {
+        match probability {
             Some(bps) => self.weighted_e8 += tally.amount_e4 * i128::from(bps.get()),
             None => self.unweighted += tally,
         }
@@ -146,7 +150,7 @@ impl Worth {
 
 // === impl PipelineFold ===
 
-impl<'a> PipelineFold<'a> {
+impl<S: Copy + Ord> PipelineFold<S> {
     /// Nothing yet, on `as_of`; what expires within `expiring_days` is told apart.
     pub fn new(as_of: Date, expiring_days: i32) -> Self {
         Self {
@@ -161,10 +165,10 @@ impl<'a> PipelineFold<'a> {
     }
 
     /// Adds a deal that is open on the date.
-    pub fn add(&mut self, deal: &OpenDeal<'a>) {
+    pub fn add(&mut self, deal: &OpenDeal<S>) {
         let tally = Tally::of(deal.amount);
-        self.open.add(deal);
-        self.stages.entry(deal.stage).or_default().add(deal);
+        self.open.add(deal.amount, deal.probability);
+        self.stages.entry(deal.stage).or_default().add(deal.amount, deal.probability);
         let age_days = self.as_of.days_since(deal.opened_on);
         if let Some(at) = AGE_DAYS.iter().position(|days| days.contains(&age_days)) {
             self.ages[at] += tally;
@@ -187,6 +191,13 @@ impl<'a> PipelineFold<'a> {
         if days_left >= 1 && deal.expected_close_on.is_some_and(|expected_on| expires_on < expected_on) {
             self.protection.before_expected_close += tally;
         }
+    }
+
+    /// The same with stages told apart otherwise: each as another.
+    pub fn with_stages<T: Ord>(self, stage: impl Fn(S) -> T) -> PipelineFold<T> {
+        let Self { as_of, expiring_days, open, stages, ages, overdue, protection } = self;
+        let stages = stages.into_iter().map(|(of, worth)| (stage(of), worth)).collect();
+        PipelineFold { as_of, expiring_days, open, stages, ages, overdue, protection }
     }
 }
 
@@ -255,7 +266,7 @@ mod tests {
         Some(BasisPoints::try_new(bps).unwrap())
     }
 
-    fn open(opened: &str, units: i64) -> OpenDeal<'static> {
+    fn open(opened: &str, units: i64) -> OpenDeal<Option<&'static str>> {
         OpenDeal {
             opened_on: date(opened),
             expires_on: None,
@@ -267,7 +278,7 @@ mod tests {
     }
 
     /// The open deals of the worked example.
-    fn example() -> [OpenDeal<'static>; 4] {
+    fn example() -> [OpenDeal<Option<&'static str>>; 4] {
         let d4 = OpenDeal {
             probability: bps(5_000),
             expires_on: Some(date("2024-04-10")),
@@ -297,7 +308,7 @@ mod tests {
 
     #[test]
     fn an_empty_pipeline_is_nothing() {
-        let fold = PipelineFold::new(date("2024-03-31"), 14);
+        let fold = PipelineFold::<Option<&str>>::new(date("2024-03-31"), 14);
         assert_eq!((fold.open, fold.stages.len()), (Worth::default(), 0));
     }
 

@@ -2,13 +2,15 @@
 
 use std::cmp::Ordering;
 
-use super::figure::{Direction, Ratio};
+use super::figure::{Direction, Ratio, sort_by_about};
 
 /// The peers' figures in order: from the best, or, where neither way is good, from the greatest.
 #[derive(Clone, Debug)]
 pub struct Ranking {
     sorted: Vec<Ratio>,
     direction: Direction,
+    /// The midpoint of the two in the middle.
+    median: Option<Ratio>,
 }
 
 /// A figure's place among those of the peers, itself among them.
@@ -27,9 +29,26 @@ pub struct Position {
 
 impl Ranking {
     /// Of the peers that have the figure, in any order.
-    pub fn new(mut figures: Vec<Ratio>, direction: Direction) -> Self {
-        figures.sort_by(|a, b| direction.best_first(a, b).then_with(|| a.cmp_terms(b)));
-        Self { sorted: figures, direction }
+    pub fn new(figures: Vec<Ratio>, direction: Direction) -> Self {
+        Self::in_terms(figures, direction, |figure| figure)
+    }
+
+    /// Of figures that are still to be brought into the terms in which they are told.
+    pub fn in_terms(figures: Vec<Ratio>, direction: Direction, terms: impl Fn(Ratio) -> Ratio) -> Self {
+        let mut order: Vec<u32> = (0..figures.len() as u32).collect();
+        let figure = |at: &u32| &figures[*at as usize];
+        sort_by_about(
+            &mut order,
+            |at| direction.about(figure(at)),
+            |a, b| {
+                let (a, b) = (figure(a), figure(b));
+                direction.best_first(a, b).then_with(|| a.cmp_terms(b))
+            },
+        );
+        let sorted: Vec<Ratio> = order.iter().map(|at| *figure(at)).collect();
+        let (lower, upper) = (sorted.len().saturating_sub(1) / 2, sorted.len() / 2);
+        let median = sorted.get(lower).zip(sorted.get(upper)).map(|(a, b)| midpoint(&terms(*a), &terms(*b)));
+        Self { sorted, direction, median }
     }
 
     /// The position of one of the figures. None where there is none.
@@ -45,7 +64,7 @@ impl Ranking {
             rank: better as i64 + 1,
             peer_count: self.sorted.len() as i64,
             percentile: (others > 0).then(|| beaten / others as f64),
-            median: middle(&self.sorted)?,
+            median: self.median?,
         })
     }
 }
@@ -58,11 +77,13 @@ pub fn median(mut all: Vec<Ratio>) -> Option<Ratio> {
 
 fn middle(sorted: &[Ratio]) -> Option<Ratio> {
     let upper = sorted.get(sorted.len() / 2)?;
-    if sorted.len() % 2 == 1 {
-        return Some(*upper);
-    }
-    let lower = sorted.get(sorted.len() / 2 - 1)?;
-    Some(if lower.cmp_exact(upper) == Ordering::Equal { *lower } else { lower.midpoint(upper) })
+    let lower = sorted.get((sorted.len() - 1) / 2)?;
+    Some(midpoint(lower, upper))
+}
+
+/// Of equal ones the lower one, in its terms.
+fn midpoint(lower: &Ratio, upper: &Ratio) -> Ratio {
+    if lower.cmp_exact(upper) == Ordering::Equal { *lower } else { lower.midpoint(upper) }
 }
 
 #[cfg(test)]

@@ -24,6 +24,31 @@ pub struct Cohort {
     pub lost_count: i64,
 }
 
+/// The parts of a standing that are told beside what ended: boards of thousands tell only those asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StandingParts {
+    /// What was opened, and what was open before.
+    pub work: bool,
+    /// Leads, and prospects by their own dates.
+    pub prospects: bool,
+    pub cohort: bool,
+}
+
+// === impl StandingParts ===
+
+impl StandingParts {
+    pub const ENDS: Self = Self { work: false, prospects: false, cohort: false };
+    pub const WORK: Self = Self { work: true, ..Self::ENDS };
+    pub const PROSPECTS: Self = Self { prospects: true, ..Self::ENDS };
+    pub const COHORT: Self = Self { cohort: true, ..Self::ENDS };
+    pub const ALL: Self = Self { work: true, prospects: true, cohort: true };
+
+    /// Whether these are all there.
+    pub fn include(self, asked: Self) -> bool {
+        (self.work || !asked.work) && (self.prospects || !asked.prospects) && (self.cohort || !asked.cohort)
+    }
+}
+
 // === impl Standing ===
 
 impl Standing {
@@ -45,22 +70,6 @@ impl Standing {
     /// The days on which each deal was open, added up; one opened and ended on one day counts one.
     pub fn work_days(&self) -> i64 {
         self.measures.work_days(self.open_before_count, self.dates)
-    }
-}
-
-/// Of the same days.
-impl AddAssign for Standing {
-    fn add_assign(&mut self, other: Self) {
-        self.measures += other.measures;
-        self.open_before_count += other.open_before_count;
-        self.cohort += other.cohort;
-    }
-}
-impl SubAssign for Standing {
-    fn sub_assign(&mut self, other: Self) {
-        self.measures -= other.measures;
-        self.open_before_count -= other.open_before_count;
-        self.cohort -= other.cohort;
     }
 }
 

@@ -5,13 +5,15 @@ mod contributing;
 mod marketing;
 mod pipeline;
 mod quality;
+mod reads;
 mod scorecard;
 mod series;
 
 use tonic::{Request, Status};
 
-use super::{Rpc, RpcResult, as_of_or_today, failure, page, parse, render, token, window};
+use super::{Caller, Rpc, RpcResult, as_of_or_today, failure, page, parse, render, token, window};
 use crate::book::{Book, Scope};
+use crate::domain::filter::Filter;
 use crate::domain::premises::Premises;
 use crate::domain::subject::Subject;
 use crate::journal::Journal;
@@ -71,6 +73,15 @@ impl<J: Journal> pb::kpi_service_server::KpiService for Rpc<J> {
     async fn get_series(&self, request: Request<pb::GetSeriesRequest>) -> RpcResult<pb::GetSeriesResponse> {
         series::get(self, request).await
     }
+}
+
+/// How many rows a question reads at most, told before it is asked. Forming the scope of a filter may scan
+/// more than any question may read at once; of a subject that nobody knows nothing is read.
+fn weight(book: &Book, subject: &Subject, premises: &Premises, rows: impl FnOnce(&Scope) -> u64) -> u64 {
+    if premises.filter != Filter::default() {
+        return u64::MAX;
+    }
+    book.scope(subject, &premises.filter, premises.roles).map_or(0, |scope| rows(&scope))
 }
 
 /// Whose rows a question folds.

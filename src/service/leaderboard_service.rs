@@ -147,7 +147,7 @@ async fn get<J: Journal>(
     let after = walk.as_ref().map(page::last_row).transpose().map_err(failure::page_token)?;
     let knowledge = asked.board.ranking.premises.knowledge;
     let (tokens, owner, now) = (rpc.clone(), tenant.clone(), rpc.now());
-    let answer = rpc.ask(&tenant, knowledge, move |book, settings| {
+    let answer = rpc.ask(&tenant, knowledge, move |book, settings, _| {
         let as_of = asked.as_of.or(walk.as_ref().and_then(|walk| walk.as_of));
         let board = Board::tell(book, settings, &asked.board, as_of, now)?;
         let (rows, last) = board.rows(after.as_ref(), asked.page.size);

@@ -4,6 +4,7 @@
 //! wrong becomes a status in `failure`. Deadlines, limits and request ids are the server's.
 
 mod admin_service;
+mod asking;
 mod failure;
 mod feed;
 mod kpi_service;
@@ -17,19 +18,17 @@ pub mod token;
 
 use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
+use self::asking::{Caller, blocking};
 use self::leaderboard_service::{LeaderboardRoutes, WatchedBoards};
 use self::parse::{Consistency, PageRequest};
 use self::token::{Owner, Walk};
-use crate::book::Book;
 use crate::clock::Clock;
 use crate::config::Limits;
 use crate::domain::calendar::{Date, Instant};
 use crate::domain::ids::TenantId;
-use crate::domain::premises::Knowledge;
 use crate::domain::record::Settings;
 use crate::domain::window::{Window, WindowSpec};
 use crate::journal::{Journal, Revision};
@@ -108,41 +107,6 @@ impl<J: Journal> Rpc<J> {
         fresh.map_err(failure::freshness)
     }
 
-    /// Asks a question of the book that takes less than a millisecond, here and now.
-    fn ask_at_once<T>(
-        &self,
-        tenant: &Tenant<J>,
-        question: impl FnOnce(&Book, &Settings) -> Result<T, Status>,
-    ) -> Result<T, Status> {
-        let book = tenant.book();
-        question(&book, failure::configured(tenant.id(), &book)?)
-    }
-
-    /// Asks a question of the book, or of the book as it was known then, on a thread that may block.
-    async fn ask<T: Send + 'static>(
-        &self,
-        tenant: &Arc<Tenant<J>>,
-        knowledge: Knowledge,
-        question: impl FnOnce(&Book, &Settings) -> Result<T, Status> + Send + 'static,
-    ) -> Result<T, Status> {
-        let tenant = Arc::clone(tenant);
-        if knowledge.is_of_now() {
-            let rpc = self.clone();
-            return blocking(move || rpc.ask_at_once(&tenant, question)).await;
-        }
-        let turn = tenant.hindsight_turn().await;
-        // A caller who leaves drops this future, and with it the guard: the work stops.
-        let cancelled = CancellationToken::new();
-        let _guard = cancelled.clone().drop_guard();
-        blocking(move || {
-            let _turn = turn;
-            let book = tenant.book_as_known(knowledge, || cancelled.is_cancelled());
-            let book = book.ok_or_else(|| Status::cancelled("the caller has gone"))?;
-            question(&book, failure::configured(tenant.id(), &book)?)
-        })
-        .await
-    }
-
     fn revision_token(&self, tenant: &Tenant<J>, revision: u64) -> String {
         token::encode_revision(owner(tenant), revision)
     }
@@ -174,14 +138,4 @@ fn window(spec: WindowSpec, as_of: Date, settings: &Settings) -> Result<Window, 
 
 fn owner<J: Journal>(tenant: &Tenant<J>) -> Owner<'_> {
     Owner { store_id: tenant.store_id().0, tenant: tenant.id() }
-}
-
-/// Runs a question that may take longer than a call should hold an async thread.
-async fn blocking<T: Send + 'static>(
-    question: impl FnOnce() -> Result<T, Status> + Send + 'static,
-) -> Result<T, Status> {
-    // A panic goes on in the caller's task, where the server makes it an INTERNAL.
-    tokio::task::spawn_blocking(question)
-        .await
-        .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }

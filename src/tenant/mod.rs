@@ -125,6 +125,11 @@ impl<J: Journal> Tenant<J> {
         self.book.read()
     }
 
+    /// The book where it can be had at once. None while a batch is applied or waits to be.
+    pub fn book_if_free(&self) -> Option<parking_lot::RwLockReadGuard<'_, Book>> {
+        self.book.try_read()
+    }
+
     /// A turn to ask what was known at an earlier time: such a book is built from the records, so there is
     /// one of a tenant at a time.
     pub async fn hindsight_turn(&self) -> OwnedMutexGuard<()> {

@@ -191,7 +191,7 @@ fn of_worth(Worth { deals, weighted_e8, unweighted }: Worth) -> Line {
 }
 
 /// What a fold says, without what says nothing.
-fn of_fold(fold: &PipelineFold<'_>) -> BTreeMap<String, Line> {
+fn of_fold(fold: &PipelineFold<Option<&str>>) -> BTreeMap<String, Line> {
     let mut lines = BTreeMap::from([("all".to_owned(), of_worth(fold.open))]);
     let stages = fold.stages.iter();
     lines.extend(stages.map(|(stage, worth)| (format!("stage {}", stage.unwrap_or("-")), of_worth(*worth))));

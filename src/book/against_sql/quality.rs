@@ -103,7 +103,7 @@ fn every_simple_finding_of_every_subject_equals_sql() {
         };
         for (subject, (kind, of)) in subjects() {
             let scope = scope(book, &subject).expect("every subject was sent");
-            let quality = book.quality(&scope, &asked);
+            let quality = book.quality(&scope, &asked, &|| true);
             let mut expected = expected.remove(&(kind.to_owned(), of)).unwrap_or_default();
             let mut count = |name: &str| expected.remove(name).map_or(0, |(count, _)| count);
             assert_eq!(quality.deal_count, count("deals"), "{subject:?} in {dates:?}");

@@ -21,9 +21,7 @@ use crate::domain::record::{
     State, Version, VersionKey,
 };
 use crate::domain::window::WindowSpec;
-use crate::kpi::figure::{Direction, Ratio, wilson_interval};
-use crate::kpi::leaderboard::Score;
-use crate::kpi::peers::Peer;
+use crate::kpi::figure::{Direction, wilson_interval};
 
 pub(super) const ALL: [RankedBy; 29] = {
     use RankedBy::*;
@@ -192,10 +190,11 @@ proptest! {
             let those = subjects.iter().filter(|subject| passes(&book, asked, subject));
             let those: Vec<Alone> =
                 those.filter_map(|subject| alone(&book, context, asked, subject)).collect();
-            prop_assert_eq!(board.rows.len(), those.len(), "{:?}", asked);
+            prop_assert_eq!(board.len(), those.len(), "{:?}", asked);
 
             let direction = asked.ranked_by.direction();
-            for row in &board.rows {
+            let rows: Vec<Ranked<'_>> = board.rows(0..board.len()).collect();
+            for row in &rows {
                 let mine = those.iter().find(|other| other.id == row.entrant.id);
                 let mine = mine.expect("whoever is ranked has the figure");
                 let figure = row.entrant.score.figure();
@@ -216,7 +215,11 @@ proptest! {
                 });
                 let place = 1 + ahead.count();
                 prop_assert_eq!(row.place, place);
-                prop_assert_eq!(board.rows[place - 1].entrant.id, row.entrant.id, "rows stand in their places");
+                prop_assert_eq!(rows[place - 1].entrant.id, row.entrant.id, "rows stand in their places");
+                prop_assert_eq!(board.place_of(row.entrant.id), Some(place - 1));
+                prop_assert_eq!(board.rank_of(row), Some(row.rank));
+                prop_assert_eq!(board.count_through(&RowKey::of(&row.entrant)), place);
+                prop_assert_eq!(row.name, book.name_of_one(asked.kind, row.entrant.id));
                 let distinct = better.iter().enumerate().filter(|(at, one)| {
                     better[..*at].iter().all(|other| other.cmp_figure(one, direction).is_ne())
                 });
@@ -287,7 +290,7 @@ fn by(ranked_by: RankedBy, filter: Filter) -> LeaderboardQuestion {
 fn told(book: &Book, asked: &LeaderboardQuestion) -> Vec<(String, usize, f64)> {
     let rates = asked.premises.exchange.rates_in(&march());
     let board = book.leaderboard(asked, &march(), rates);
-    let rows = board.rows.iter();
+    let rows = board.rows(0..board.len());
     rows.map(|row| (row.entrant.id.to_owned(), row.rank, row.entrant.score.figure().quotient())).collect()
 }
 
@@ -327,7 +330,9 @@ fn boards_that_are_held_stay_and_of_others_the_last() {
     let book = book_of_records([partner("a", "north"), record(won("d1", "a"))]);
     let ask = |region: &str| {
         let filter = Filter { regions: vec![Some(term(region))], ..Filter::default() };
-        book.leaderboard(&by(RankedBy::DealCount, filter), &march(), RatesOn::OwnDay).pins
+        book.leaderboard(&by(RankedBy::DealCount, filter), &march(), RatesOn::OwnDay)
+            .pins()
+            .collect::<Vec<_>>()
     };
     let held = ask("held");
     for region in ["r1", "r2", "r3", "r4"] {

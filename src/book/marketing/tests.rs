@@ -11,6 +11,7 @@ use proptest::sample::select;
 use super::MarketingQuestion;
 use crate::book::Book;
 use crate::book::histories::{apply, currency, days, id, noon, plain_deal, plain_settings};
+use crate::book::pages::older;
 use crate::domain::amount::{Amount, BasisPoints, Money};
 use crate::domain::calendar::{Date, DateRange, Instant, date};
 use crate::domain::exchange::{Rate, RateKey};
@@ -23,7 +24,8 @@ use crate::domain::record::{
 };
 use crate::domain::subject::Subject;
 use crate::domain::window::{PeriodStarts, Window, WindowSpec};
-use crate::kpi::marketing_channel::{Basis, MarketingFold, Performance};
+use crate::kpi::marketing_channel::{AllChannels, Basis, MarketingFold, Performance};
+use crate::kpi::measures::Measures;
 
 const DAYS: [&str; 7] =
     ["2024-01-01", "2024-01-10", "2024-01-31", "2024-02-01", "2024-02-10", "2024-02-29", "2024-03-01"];
@@ -616,11 +618,14 @@ fn plain(row: &Performance) -> Plain {
     }
 }
 
-fn answer<'a>(book: &'a Book, asked: &Asked) -> MarketingFold<'a> {
+fn ask<T>(book: &Book, asked: &Asked, ask: impl FnOnce(&MarketingQuestion<'_>) -> T) -> T {
     let scope = book.scope(&asked.subject, &asked.filter, Roles::SOURCED).expect("every subject was sent");
-    let Asked { subject, filter, window, basis, rates } = asked;
-    let question = MarketingQuestion { subject, filter, scope: &scope, basis: *basis, rates: *rates };
-    book.marketing(&question, window).found
+    let Asked { subject, filter, basis, rates, .. } = asked;
+    ask(&MarketingQuestion { subject, filter, scope: &scope, basis: *basis, rates: *rates })
+}
+
+fn answer<'a>(book: &'a Book, asked: &Asked) -> MarketingFold<'a> {
+    ask(book, asked, |question| book.marketing(question, &asked.window).found)
 }
 
 fn book_of(batches: Vec<Vec<Version>>) -> Book {
@@ -683,6 +688,22 @@ proptest! {
             prop_assert_eq!(by_channel, found.total());
             prop_assert_eq!(by_medium, found.total());
             prop_assert_eq!(answer(&backwards, &asked), found, "in another order, {:?}", asked);
+
+            let by_period = Asked { basis: Basis::Period, ..asked.clone() };
+            let rows = ask(&book, &by_period, |question| book.marketing(question, &asked.window));
+            let (of_cards, folded_rate_on) = ask(&book, &by_period, |question| {
+                let fold = book.fold(question.scope, asked.window.counted(), asked.rates);
+                (book.by_all_channels(question, &fold.measures, &asked.window), fold.oldest_rate_on)
+            });
+            let row = rows.found.attributed();
+            let expected = AllChannels::new(
+                &Measures { channel_won: row.measures.won, channel_lead_count: row.measures.lead_count, ..Measures::default() },
+                row.are_leads_counted,
+                row.spend,
+            );
+            prop_assert_eq!(of_cards.found, expected, "as cards tell it, {:?}", asked);
+            let rests_on = older(of_cards.oldest_rate_on, folded_rate_on);
+            prop_assert_eq!(rests_on, older(rows.oldest_rate_on, folded_rate_on), "{:?}", asked);
         }
     }
 }

@@ -2,10 +2,11 @@
 //! that finding a place for each does, and sums of sorted rows are found row by row.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::OnceLock;
 
-use super::{CHUNK_ROWS, Page, Row, Rows, Shared, Sheet, rows_of};
-use crate::book::entry::{Entry, Event, Share, Slot, part};
-use crate::book::pools::{DeskRef, LabelSetRef};
+use super::{CHUNK_ROWS, Page, Row, Rows, Shared, Sheet, SlotSums, rows_of, sourced_part, sum};
+use crate::book::entry::{Entry, Event, Slot};
+use crate::book::pools::{DeskRef, OddsRef, Pooled, TraitsRef};
 use crate::domain::calendar::Date;
 use crate::domain::record::Role;
 use crate::kpi::measures::Measures;
@@ -25,17 +26,18 @@ struct Loose {
     shared: HashMap<(u32, Event), Shared>,
 }
 
-/// The numbers that desks and label sets get, by those that they had.
+/// The numbers that what rows share with others gets, by those that it had.
 #[derive(Default)]
 pub struct Renumbered {
     pub desks: Vec<DeskRef>,
-    pub label_sets: Vec<LabelSetRef>,
+    pub traits: Vec<TraitsRef>,
+    pub odds: Vec<OddsRef>,
 }
 
 /// Sums that are being made.
 #[derive(Default)]
 struct Sums {
-    by_slot: Vec<(Slot, Measures)>,
+    by_slot: Vec<(Slot, SlotSums)>,
     by_desk: hashbrown::HashMap<DeskRef, Measures>,
     by_day: BTreeMap<Date, Measures>,
 }
@@ -43,14 +45,14 @@ struct Sums {
 // === impl Gathered ===
 
 impl Gathered {
-    pub fn add(&mut self, desk: DeskRef, labels: LabelSetRef, entry: &Entry) {
+    pub fn add(&mut self, pooled: Pooled, entry: &Entry) {
         let loose = match entry.event {
             Event::DealOpened(_) => &mut self.opened,
             Event::DealEnded(_) => &mut self.ended,
             _ => &mut self.leads,
         };
-        for row in rows_of(desk, labels, entry) {
-            if row.shared && row.part == 0 {
+        for row in rows_of(pooled, entry) {
+            if row.is_shared() && row.part == 0 {
                 let shared = Shared { shares: entry.shares.clone(), first: row };
                 loose.shared.insert((row.of, row.event), shared);
             }
@@ -61,7 +63,8 @@ impl Gathered {
     pub fn renumber(&mut self, by: &Renumbered) {
         let renumber = |row: &mut Row| {
             row.desk = by.desks[row.desk.index()];
-            row.labels = by.label_sets[row.labels.index()];
+            row.traits = by.traits[row.traits.index()];
+            row.terms.odds = row.terms.odds.map(|odds| by.odds[odds.index()]);
         };
         for loose in [&mut self.opened, &mut self.ended, &mut self.leads] {
             loose.rows.iter_mut().for_each(renumber);
@@ -89,12 +92,17 @@ impl Gathered {
         by_slot.dedup_by(|(later_slot, later), (slot, sum)| {
             let is_same = later_slot == slot;
             if is_same {
-                *sum += *later;
+                sum.month += later.month;
+                sum.row_count += later.row_count;
             }
             is_same
         });
         let (by_slot, by_desk) = (by_slot.into_iter().collect(), by_desk.into_iter().collect());
-        Page { opened, ended, leads, by_slot, by_desk, by_day }
+        let month = sum(by_day.values().copied());
+        let (net, fates) = (OnceLock::new(), OnceLock::new());
+        let mut page = Page { opened, ended, leads, by_slot, by_desk, by_day, month, net, fates };
+        page.sum_all_days();
+        page
     }
 }
 
@@ -105,7 +113,7 @@ impl Loose {
         let Self { mut rows, mut shared } = self;
         rows.sort_unstable_by_key(Row::key);
         shared.shrink_to_fit();
-        let foreign_row_count = rows.iter().filter(|row| row.value.foreign_currency().is_some()).count();
+        let foreign_row_count = rows.iter().filter(|row| row.value().foreign_currency().is_some()).count();
         // With room in each chunk for more.
         let chunks = rows.chunks(CHUNK_ROWS * 3 / 4).map(<[Row]>::to_vec).collect();
         drop(rows);
@@ -121,15 +129,16 @@ impl Sums {
     fn add(&mut self, sheet: &Sheet) {
         let sheet_begins = self.by_slot.len();
         for row in sheet.rows() {
-            let whole = row.value.amount();
-            if row.role == Role::Sourced {
+            let whole = row.value().amount();
+            if row.role() == Role::Sourced {
                 let mut alone = None;
                 let shares = row.shares(sheet, &mut alone);
-                let is_mine = |share: &Share| share.role == Role::Sourced && share.slot == row.slot;
-                let measures = row.measures(whole.map(|whole| part(whole, shares, is_mine)));
-                match self.by_slot[sheet_begins..].last_mut() {
-                    Some((slot, sum)) if *slot == row.slot => *sum += measures,
-                    _ => self.by_slot.push((row.slot, measures)),
+                let measures = row.measures(whole.map(|whole| sourced_part(whole, shares, row.slot)));
+                if self.by_slot[sheet_begins..].last().is_none_or(|(slot, _)| *slot != row.slot) {
+                    self.by_slot.push((row.slot, SlotSums::default()));
+                }
+                if let Some((_, sums)) = self.by_slot.last_mut() {
+                    sums.add(row.on, measures);
                 }
             }
             if row.part == 0 {

@@ -2,21 +2,20 @@
 //! rows share.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tonic::Status;
 
 use super::parse::{CardQuestion, View};
+use super::reads::Reads;
 use super::render::scorecard::{self, Card, Evidence, More, Stand, ValueGround, Whose};
-use super::{as_of_or_today, failure};
+use super::{as_of_or_today, failure, weight};
 use crate::book::{
-    Behind, BoardQuestion, Book, FigureKind, FirstEvidence, KeptBoard, MarketingQuestion, Scope, Stood,
+    Behind, BoardQuestion, Book, FigureKind, FirstEvidence, Fold, KeptBoard, MarketingQuestion, Scope, Stood,
 };
-use crate::domain::calendar::{Date, Instant};
+use crate::domain::calendar::{Date, DateRange, Instant};
 use crate::domain::filter::{Dimension, Filter, GroupValue};
-use crate::domain::ids::Term;
 use crate::domain::premises::RatesOn;
 use crate::domain::record::Settings;
 use crate::domain::subject::{Subject, SubjectKind};
@@ -25,7 +24,6 @@ use crate::kpi::Kpi;
 use crate::kpi::close_rate::close_rate;
 use crate::kpi::figure::Figure;
 use crate::kpi::marketing_channel::Basis;
-use crate::kpi::measures::Measures;
 use crate::kpi::pipeline::Worth;
 use crate::proto::channelkpi::v1 as pb;
 
@@ -46,8 +44,6 @@ pub struct Cards<'a> {
     rates: RatesOn,
     place: Place,
     boards: Option<Boards>,
-    /// Rates of regions that were told already.
-    regions: RefCell<HashMap<Term, Figure>>,
 }
 
 /// Where the window stands.
@@ -62,12 +58,25 @@ enum Place {
 
 /// The peers of a kind of subject.
 struct Boards {
-    /// Left out of the filter where peers are compared.
+    /// That by which peers are compared.
     peer_filter: Filter,
     now: Arc<KeptBoard>,
     /// Where the value score is asked for.
     before: Option<Arc<KeptBoard>>,
-    tenant: Stood,
+    /// What the whole tenant did, where the value score is asked for.
+    tenant: Option<Fold>,
+}
+
+/// What a card is told of.
+struct CardOf<'a> {
+    subject: &'a Subject,
+    filter: &'a Filter,
+    /// That of subject and filter.
+    scope: &'a Scope,
+    /// That of the subject under the filter by which peers are compared.
+    peer_scope: &'a Scope,
+    /// The boards that have the subject's standings under this very filter.
+    kept: Option<&'a Boards>,
 }
 
 // === impl Cards ===
@@ -90,7 +99,6 @@ impl<'a> Cards<'a> {
             rates: asked.premises.exchange.rates_in(&now),
             place: Place::Alone,
             boards: None,
-            regions: RefCell::default(),
         })
     }
 
@@ -112,7 +120,6 @@ impl<'a> Cards<'a> {
             rates,
             place: Place::Series { open_before_count },
             boards: None,
-            regions: RefCell::default(),
         }
     }
 
@@ -129,22 +136,18 @@ impl<'a> Cards<'a> {
 
     /// For cards of one subject.
     pub fn of_subject(self, subject: &Subject) -> Self {
-        match subject {
-            Subject::Tenant => self,
-            Subject::Partner { include_sub_partners, .. } => {
-                self.of_kind(SubjectKind::Partner, *include_sub_partners)
-            }
-            Subject::Employee(_) => self.of_kind(SubjectKind::Employee, false),
-            Subject::Unit(_) => self.of_kind(SubjectKind::Unit, false),
+        match kind_of(subject) {
+            None => self,
+            Some((kind, include_sub_partners)) => self.of_kind(kind, include_sub_partners),
         }
     }
 
     /// For cards of subjects of a kind: their peers are told once, where they are asked for.
     pub fn of_kind(mut self, kind: SubjectKind, include_sub_partners: bool) -> Self {
-        let scored = self.asks_for(Kpi::ValueScore);
-        if !scored && self.asked.view < View::Full {
+        if !self.asked.asks_for_peers() {
             return self;
         }
+        let scored = self.asks_for(Kpi::ValueScore);
         let premises = &self.asked.premises;
         let peer_filter = premises.filter.without_kind(kind);
         let full = self.asked.view >= View::Full;
@@ -153,16 +156,52 @@ impl<'a> Cards<'a> {
                 BoardQuestion::new(kind, include_sub_partners, premises, window, self.rates).of_peers();
             self.book.board(&if with_open { asked.with_open(premises) } else { asked })
         };
-        let tenant = self.book.scope(&Subject::Tenant, &peer_filter, premises.roles);
-        let tenant = tenant.expect("the tenant is known");
+        let tenant = scored.then(|| {
+            let tenant = self.book.scope(&Subject::Tenant, &peer_filter, premises.roles);
+            self.book.fold(&tenant.expect("the tenant is known"), self.now.counted(), self.rates)
+        });
         let boards = Boards {
             now: board(&self.now, full && self.asks_for(Kpi::OpportunityPipeline)),
             before: self.before.as_ref().filter(|_| scored).map(|before| board(before, false)),
-            tenant: self.book.standing(&tenant, &self.now, self.rates, false),
+            tenant,
             peer_filter,
         };
         self.boards = Some(boards);
         self
+    }
+
+    /// How many rows a card of a subject reads at most, told before anything is folded. What may scan more than
+    /// its own rows counts as more than any card may read at once.
+    pub fn weight(&self, subject: &Subject) -> u64 {
+        if self.scans_more(subject) {
+            return u64::MAX;
+        }
+        weight(self.book, subject, &self.asked.premises, |scope| self.weight_of_scope(scope))
+    }
+
+    /// Whether a subject's card, or forming its scope, may read rows and records of others.
+    pub fn scans_more(&self, subject: &Subject) -> bool {
+        let has_peers = kind_of(subject).is_some() && self.asked.asks_for_peers();
+        has_peers || self.asked.view >= View::Full || self.asked.premises.filter != Filter::default()
+    }
+
+    /// The same of a scope alone.
+    pub fn weight_of_scope(&self, scope: &Scope) -> u64 {
+        let windows = [Some(&self.now), self.before.as_ref()].into_iter().flatten();
+        windows.map(|window| self.reads(scope, window).weight(&self.asked.kpis)).sum()
+    }
+
+    fn reads(&self, scope: &Scope, window: &Window) -> Reads {
+        let (dates, book) = (window.counted(), self.book);
+        let into_month = DateRange { from: dates.from.month().first_day(), to: dates.from };
+        let if_asked = |kpi, count: &dyn Fn() -> u64| if self.asks_for(kpi) { count() } else { 0 };
+        Reads {
+            folded: book.rows_folded(scope, dates, self.rates)
+                + book.rows_folded(scope, into_month, RatesOn::OwnDay),
+            prospects: if_asked(Kpi::CloseRate, &|| book.rows_of_prospects(scope, dates)),
+            open: if_asked(Kpi::OpportunityPipeline, &|| book.rows_of_worth(scope, self.open_on(window))),
+            spends: if_asked(Kpi::MarketingChannel, &|| book.spend_count()),
+        }
     }
 
     pub fn as_of(&self) -> Date {
@@ -171,31 +210,46 @@ impl<'a> Cards<'a> {
 
     pub fn subject(&self, subject: &Subject) -> Result<Card<'_>, Status> {
         let scope = self.scope(subject, &self.asked.premises.filter)?;
-        let (survivor, name) = self.book.identify(subject);
+        self.of_scope(subject, &scope, self.book.identify(subject))
+    }
+
+    /// The same where its scope is there, and who counts in its place.
+    pub fn of_scope<'c>(
+        &'c self,
+        subject: &Subject,
+        scope: &Scope,
+        (survivor, name): (Subject, Option<&'c str>),
+    ) -> Result<Card<'c>, Status> {
         let filter = &self.asked.premises.filter;
-        let peer_scope = match &self.boards {
-            Some(boards) => Cow::Owned(self.scope(subject, &boards.peer_filter)?),
-            None => Cow::Borrowed(&scope),
-        };
         let whose = Whose::Subject(survivor.clone());
-        let mut card = self.card(&scope, &peer_scope, subject, filter, whose, name);
-        if let Some(boards) = &self.boards {
-            card.now.peer = self.book.peer(&boards.now, subject);
-            let peers_before = boards.before.as_ref();
-            if let Some(before) = &mut card.before {
-                before.peer = peers_before.and_then(|board| self.book.peer(board, subject));
-            }
-            let mut rates_on =
-                vec![boards.now.oldest_rate_on(), peers_before.and_then(|board| board.oldest_rate_on())];
-            if self.asks_for(Kpi::ValueScore) {
-                let (ground, oldest_rate_on) = self.value_ground(&peer_scope, boards);
-                card.value = Some(ground);
-                rates_on.push(oldest_rate_on);
-            }
-            card.oldest_rate_on = card.oldest_rate_on.into_iter().chain(rates_on.into_iter().flatten()).min();
+        let Some(boards) = &self.boards else {
+            let of = CardOf { subject, filter, scope, peer_scope: scope, kept: None };
+            return Ok(self.card(&of, whose, name));
+        };
+        // Peers' standings are the subject's own where its filter is theirs.
+        let are_its_peers = boards.peer_filter == *filter;
+        let peer_scope = match are_its_peers {
+            true => Cow::Borrowed(scope),
+            false => Cow::Owned(self.scope(subject, &boards.peer_filter)?),
+        };
+        let kept = are_its_peers.then_some(boards);
+        let of = CardOf { subject, filter, scope, peer_scope: &peer_scope, kept };
+        let mut card = self.card(&of, whose, name);
+        card.now.peer = self.book.peer(&boards.now, subject);
+        let peers_before = boards.before.as_ref();
+        if let Some(before) = &mut card.before {
+            before.peer = peers_before.and_then(|board| self.book.peer(board, subject));
         }
+        let mut rates_on =
+            vec![boards.now.oldest_rate_on(), peers_before.and_then(|board| board.oldest_rate_on())];
+        if let Some(tenant) = &boards.tenant {
+            let (ground, oldest_rate_on) = self.value_ground(subject, &peer_scope, boards, tenant);
+            card.value = Some(ground);
+            rates_on.push(oldest_rate_on);
+        }
+        card.oldest_rate_on = card.oldest_rate_on.into_iter().chain(rates_on.into_iter().flatten()).min();
         if let Some(more) = &mut card.more {
-            more.region = self.region_of(&survivor);
+            more.region = self.region_of(&survivor, boards);
         }
         Ok(card)
     }
@@ -229,7 +283,8 @@ impl<'a> Cards<'a> {
         let scope = self.scope(subject, &filter)?;
         let name = self.book.name_of(dimension, value);
         let whose = Whose::Group(dimension.clone(), value.clone());
-        Ok(Some(self.card(&scope, &scope, subject, &filter, whose, name)))
+        let of = CardOf { subject, filter: &filter, scope: &scope, peer_scope: &scope, kept: None };
+        Ok(Some(self.card(&of, whose, name)))
     }
 
     pub fn render(&self, card: &Card<'_>) -> pb::Scorecard {
@@ -241,28 +296,23 @@ impl<'a> Cards<'a> {
         scorecard::definition(&self.now, self.before.as_ref(), self.rates, premises, self.settings, oldest)
     }
 
-    fn card<'c>(
-        &'c self,
-        scope: &Scope,
-        peer_scope: &Scope,
-        subject: &Subject,
-        filter: &Filter,
-        whose: Whose,
-        name: Option<&'c str>,
-    ) -> Card<'c> {
-        let stand = |window: &Window| {
-            let (mut stand, mut oldest_rate_on) = self.stand(scope, window);
-            if self.asks_for(Kpi::MarketingChannel) {
-                let rates = self.rates;
-                let asked = MarketingQuestion { subject, filter, scope, basis: Basis::Period, rates };
-                let found = self.book.marketing(&asked, window);
-                stand.marketing = Some(found.found.attributed());
-                oldest_rate_on = oldest_rate_on.into_iter().chain(found.oldest_rate_on).min();
+    fn card<'c>(&'c self, of: &CardOf<'_>, whose: Whose, name: Option<&'c str>) -> Card<'c> {
+        let &CardOf { scope, peer_scope, filter, kept, .. } = of;
+        let before = self.before.as_ref().map(|window| {
+            let kept = kept.and_then(|boards| boards.before.as_deref());
+            (window, self.stand(of, window, kept, None))
+        });
+        let open_before_count = match (self.place, &before) {
+            (Place::Series { open_before_count }, _) => open_before_count,
+            // What was open after the window before was open before this one.
+            (Place::Alone, Some((window, (stand, _)))) if window.counted().to == self.now.counted().from => {
+                Some(stand.standing.open_after_count())
             }
-            (stand, oldest_rate_on)
+            _ => None,
         };
-        let (now, now_rate_on) = stand(&self.now);
-        let (before, before_rate_on) = self.before.as_ref().map(stand).unzip();
+        let kept = kept.map(|boards| &*boards.now);
+        let (now, now_rate_on) = self.stand(of, &self.now, kept, open_before_count);
+        let (before, before_rate_on) = before.map(|(_, stand)| stand).unzip();
         let more = (self.asked.view >= View::Full).then(|| More {
             won: self.book.won_deals(scope, self.now.counted(), self.rates),
             close_rate_year_before: self
@@ -285,29 +335,54 @@ impl<'a> Cards<'a> {
         }
     }
 
-    fn stand(&self, scope: &Scope, window: &Window) -> (Stand<'_>, Option<Date>) {
+    /// How one stands in a window: as `kept` has it, else told from the rows, with the deals open before the
+    /// window where they are known.
+    fn stand(
+        &self,
+        of: &CardOf<'_>,
+        window: &Window,
+        kept: Option<&KeptBoard>,
+        open_before_count: Option<i64>,
+    ) -> (Stand<'_>, Option<Date>) {
         let with_cohort = self.asks_for(Kpi::CloseRate);
-        let Stood { standing, oldest_rate_on } = match self.place {
-            Place::Series { open_before_count: Some(open_before_count) } => {
+        let &CardOf { subject, filter, scope, .. } = of;
+        let Stood { standing, oldest_rate_on } = match (kept, open_before_count) {
+            // The rates of a board are older than those of each subject, and every card names them.
+            (Some(kept), _) => Stood {
+                standing: self.book.standing_on(kept, subject),
+                oldest_rate_on: kept.oldest_rate_on(),
+            },
+            (None, Some(open_before_count)) => {
                 self.book.standing_after(open_before_count, scope, window, self.rates, with_cohort)
             }
-            _ => self.book.standing(scope, window, self.rates, with_cohort),
+            (None, None) => self.book.standing(scope, window, self.rates, with_cohort),
         };
         let (open, open_rate_on) = if self.asks_for(Kpi::OpportunityPipeline) {
-            let open_on = match self.place {
-                Place::Alone => window.as_of,
-                // A line of open amounts has the stock at the end of each bucket, not at its age.
-                Place::Series { .. } => window.counted().to.plus_days(-1),
-            };
+            let open_on = self.open_on(window);
             let stock_day = self.asked.premises.exchange.rates_of_stock(open_on);
             let rates_on = self.rates.day().unwrap_or(stock_day);
-            let found = self.book.pipeline(scope, &[], open_on, rates_on, 0);
-            (found.found.open, found.oldest_rate_on)
+            let found = self.book.open_worth(scope, open_on, rates_on);
+            (found.found, found.oldest_rate_on)
         } else {
             (Worth::default(), None)
         };
-        let oldest = [oldest_rate_on, open_rate_on].into_iter().flatten().min();
-        (Stand { standing, open, marketing: None, peer: None }, oldest)
+        let marketing = self.asks_for(Kpi::MarketingChannel).then(|| {
+            let rates = self.rates;
+            let asked = MarketingQuestion { subject, filter, scope, basis: Basis::Period, rates };
+            self.book.by_all_channels(&asked, &standing.measures, window)
+        });
+        let spent_rate_on = marketing.as_ref().and_then(|found| found.oldest_rate_on);
+        let oldest = [oldest_rate_on, open_rate_on, spent_rate_on].into_iter().flatten().min();
+        (Stand { standing, open, marketing: marketing.map(|found| found.found), peer: None }, oldest)
+    }
+
+    /// The date on which deals are open that a window's card tells of.
+    fn open_on(&self, window: &Window) -> Date {
+        match self.place {
+            Place::Alone => window.as_of,
+            // A line of open amounts has the stock at the end of each bucket, not at its age.
+            Place::Series { .. } => window.counted().to.plus_days(-1),
+        }
     }
 
     /// The first records behind each KPI, in the view with evidence. `peer_scope` is that of the value score.
@@ -343,36 +418,36 @@ impl<'a> Cards<'a> {
         self.asked.kpis.iter().map(evidence).collect()
     }
 
-    /// With the oldest exchange rate that it rests on.
-    fn value_ground(&self, scope: &Scope, boards: &Boards) -> (ValueGround, Option<Date>) {
-        let mut rates_on = vec![boards.tenant.oldest_rate_on];
-        let mut measures = |window: &Window| -> Measures {
+    /// With the oldest exchange rate that it rests on, beside those of the boards.
+    fn value_ground(
+        &self,
+        subject: &Subject,
+        scope: &Scope,
+        boards: &Boards,
+        tenant: &Fold,
+    ) -> (ValueGround, Option<Date>) {
+        let mut oldest_rate_on = tenant.oldest_rate_on;
+        let mut won_amount_e4 = |window: Window| {
+            if let Some(before) = boards.before.as_ref().filter(|_| self.before == Some(window)) {
+                return self.book.standing_on(before, subject).measures.won.amount_e4;
+            }
             let fold = self.book.fold(scope, window.counted(), self.rates);
-            rates_on.push(fold.oldest_rate_on);
-            fold.measures
+            oldest_rate_on = oldest_rate_on.into_iter().chain(fold.oldest_rate_on).min();
+            fold.measures.won.amount_e4
         };
-        let own = measures(&self.now);
-        let past = (1..=PAST_WINDOWS).map(|steps| {
-            let window = self.now.earlier(self.asked.comparison, steps)?;
-            Some(measures(&window).won.amount_e4)
-        });
+        let past = (1..=PAST_WINDOWS)
+            .map(|steps| self.now.earlier(self.asked.comparison, steps).map(&mut won_amount_e4));
         let past_won_amounts_e4 = past.collect();
-        let ground = ValueGround { tenant: boards.tenant.standing.measures, past_won_amounts_e4, own };
-        (ground, rates_on.into_iter().flatten().min())
+        let own = self.book.standing_on(&boards.now, subject).measures;
+        (ValueGround { tenant: tenant.measures, past_won_amounts_e4, own }, oldest_rate_on)
     }
 
     /// A partner's region and the rate of all prospects of that region in the window.
-    fn region_of(&self, survivor: &Subject) -> Option<(String, Figure)> {
+    fn region_of(&self, survivor: &Subject, boards: &Boards) -> Option<(String, Figure)> {
         let Subject::Partner { partner, .. } = survivor else { return None };
         let region = self.book.region_of(partner)?;
-        let mut told = self.regions.borrow_mut();
-        let figure = *told.entry(region.clone()).or_insert_with(|| {
-            let filter = Filter { regions: vec![Some(region.clone())], ..Filter::default() };
-            let scope = self.book.scope(&Subject::Tenant, &filter, self.asked.premises.roles);
-            let scope = scope.expect("the tenant is known");
-            close_rate(&self.book.cohort(&scope, self.now.counted(), self.now.as_of))
-        });
-        Some((region.as_str().to_owned(), figure))
+        let cohort = self.book.region_cohort(&boards.now, &region);
+        Some((region.as_str().to_owned(), close_rate(&cohort)))
     }
 
     fn scope(&self, subject: &Subject, filter: &Filter) -> Result<Scope, Status> {
@@ -382,5 +457,15 @@ impl<'a> Cards<'a> {
 
     fn asks_for(&self, kpi: Kpi) -> bool {
         self.asked.kpis.contains(&kpi)
+    }
+}
+
+/// The kind of a subject that has peers, and whether its sub-partners are in it.
+fn kind_of(subject: &Subject) -> Option<(SubjectKind, bool)> {
+    match subject {
+        Subject::Tenant => None,
+        Subject::Partner { include_sub_partners, .. } => Some((SubjectKind::Partner, *include_sub_partners)),
+        Subject::Employee(_) => Some((SubjectKind::Employee, false)),
+        Subject::Unit(_) => Some((SubjectKind::Unit, false)),
     }
 }

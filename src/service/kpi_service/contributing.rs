@@ -24,7 +24,7 @@ pub async fn list<J: Journal>(
     let knowledge = asked.premises.knowledge;
     let (tokens, owner) = (rpc.clone(), tenant.clone());
     let now = rpc.now();
-    let answer = rpc.ask(&tenant, knowledge, move |book, settings| {
+    let answer = rpc.ask(&tenant, knowledge, move |book, settings, caller| {
         let kept_day = walk.as_ref().and_then(|walk| walk.as_of);
         let as_of = as_of_or_today(asked.as_of.or(kept_day), settings, now);
         let window = asked.window.map(|spec| window(spec, as_of, settings)).transpose()?;
@@ -37,7 +37,9 @@ pub async fn list<J: Journal>(
         let after = walk.as_ref().map(page::last_place).transpose().map_err(failure::page_token)?;
         let scope = scope(book, &asked.subject, &asked.premises)?;
         let behind = Behind { figure: asked.figure, dates, as_of, rates };
-        let found = book.evidence_page(&scope, behind, after, asked.page.size);
+        let is_awaited = || !caller.has_gone();
+        let found = book.evidence_page(&scope, behind, after, asked.page.size, &is_awaited);
+        caller.still_waits()?;
 
         let (subject, name) = book.identify(&asked.subject);
         let told = contributing::Told { figure: asked.figure, subject, name, window, as_of, rates };

@@ -1,12 +1,16 @@
 //! GetMarketingPerformance.
 
-use tonic::{Request, Response};
+use std::sync::Arc;
+
+use tonic::{Request, Response, Status};
 
 use super::render::marketing;
-use super::{Rpc, RpcResult, as_of_or_today, failure, parse, scope, window};
-use crate::book::MarketingQuestion;
+use super::{Rpc, RpcResult, as_of_or_today, failure, parse, scope, weight, window};
+use crate::book::{Book, MarketingQuestion};
+use crate::domain::record::Settings;
 use crate::domain::window::Window;
 use crate::journal::Journal;
+use crate::kpi::marketing_channel::Basis;
 use crate::proto::channelkpi::v1 as pb;
 
 pub async fn get<J: Journal>(
@@ -18,9 +22,23 @@ pub async fn get<J: Journal>(
     let asked = parse::get_marketing_performance(&request).map_err(failure::violations)?;
     rpc.make_fresh(&tenant, &asked.consistency).await?;
 
-    let knowledge = asked.premises.knowledge;
+    let asked = Arc::new(asked);
+    let weighed = Arc::clone(&asked);
     let now = rpc.now();
-    let answer = rpc.ask(&tenant, knowledge, move |book, settings| {
+    let weigh = move |book: &Book, settings: &Settings| {
+        let as_of = as_of_or_today(weighed.as_of, settings, now);
+        // One that can't be asked reads nothing.
+        let Ok(now) = window(weighed.window, as_of, settings) else { return 0 };
+        if weighed.basis == Basis::Cohort {
+            return u64::MAX;
+        }
+        weight(book, &weighed.subject, &weighed.premises, |scope| {
+            let rows = |window: &Window| book.rows_dated(scope, window.counted()) + book.spend_count();
+            rows(&now) + now.compared(weighed.comparison).as_ref().map_or(0, rows)
+        })
+    };
+    let knowledge = asked.premises.knowledge;
+    let answer = rpc.ask_weighed(&tenant, knowledge, weigh, move |book, settings, caller| {
         let as_of = as_of_or_today(asked.as_of, settings, now);
         let window = window(asked.window, as_of, settings)?;
         let before = window.compared(asked.comparison);
@@ -31,15 +49,18 @@ pub async fn get<J: Journal>(
             basis: asked.basis,
             rates: asked.premises.exchange.rates_in(&window),
         };
-        let told = |window: &Window| book.marketing(&question, window);
+        let told = |window: &Window| {
+            caller.still_waits()?;
+            Ok::<_, Status>(book.marketing(&question, window))
+        };
         let (subject, name) = book.identify(&asked.subject);
         let told = marketing::Told {
             subject,
             name,
             basis: asked.basis,
             rates: question.rates,
-            now: told(&window),
-            before: before.as_ref().map(told),
+            now: told(&window)?,
+            before: before.as_ref().map(told).transpose()?,
             window,
             compared: before,
         };

@@ -19,7 +19,7 @@ pub async fn get<J: Journal>(
 
     let knowledge = asked.premises.knowledge;
     let now = rpc.now();
-    let answer = rpc.ask(&tenant, knowledge, move |book, settings| {
+    let answer = rpc.ask(&tenant, knowledge, move |book, settings, caller| {
         let as_of = as_of_or_today(asked.as_of, settings, now);
         let window = window(asked.window, as_of, settings)?;
         let scope = scope(book, &asked.subject, &asked.premises)?;
@@ -33,7 +33,8 @@ pub async fn get<J: Journal>(
             ids_max: asked.ids_max(),
         };
         let (subject, name) = book.identify(&asked.subject);
-        let quality = book.quality(&scope, &question);
+        let quality = book.quality(&scope, &question, &|| !caller.has_gone());
+        caller.still_waits()?;
         let told = quality::Told { subject, name, window, stale_days, quality };
         let data_quality = quality::data_quality(&told, &asked.premises);
         let definition = quality::definition(&told, &asked.premises, &request.premises, settings);

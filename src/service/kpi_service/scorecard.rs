@@ -1,11 +1,13 @@
 //! GetScorecard, BatchGetScorecards and ListScorecards.
 
+use std::sync::Arc;
+
 use tonic::{Request, Response, Status};
 
 use super::card::Cards;
 use super::parse::Rows;
 use super::token::Walk;
-use super::{Rpc, RpcResult, failure, page, parse};
+use super::{Caller, Rpc, RpcResult, failure, page, parse};
 use crate::book::Book;
 use crate::domain::calendar::{Date, Instant};
 use crate::domain::filter::GroupValue;
@@ -22,15 +24,16 @@ pub async fn get<J: Journal>(
     let (question, consistency) = parse::get_scorecard(&request).map_err(failure::violations)?;
     rpc.make_fresh(&tenant, &consistency).await?;
 
-    let (knowledge, is_light) = (question.asked.premises.knowledge, question.asked.is_light());
+    let question = Arc::new(question);
+    let weighed = Arc::clone(&question);
     let now = rpc.now();
-    let ask = move |book: &Book, settings: &Settings| {
-        let answer = answer(book, settings, &question, &request.premises, now)?;
-        Ok((answer, book.revision()))
-    };
+    let weigh = move |book: &Book, settings: &Settings| weight(book, settings, &weighed, now);
     let answer =
-        if is_light { rpc.ask_at_once(&tenant, ask) } else { rpc.ask(&tenant, knowledge, ask).await };
-    let (pb::ScorecardAnswer { scorecard, definition }, revision) = answer?;
+        rpc.ask_weighed(&tenant, question.asked.premises.knowledge, weigh, move |book, settings, _| {
+            let answer = answer(book, settings, &question, &request.premises, now)?;
+            Ok((answer, book.revision()))
+        });
+    let (pb::ScorecardAnswer { scorecard, definition }, revision) = answer.await?;
     let revision_token = rpc.revision_token(&tenant, revision);
     Ok(Response::new(pb::GetScorecardResponse { scorecard, definition, revision_token }))
 }
@@ -44,15 +47,32 @@ pub async fn batch_get<J: Journal>(
     let batch = parse::batch_get_scorecards(&request).map_err(failure::refusal)?;
     rpc.make_fresh(&tenant, &batch.consistency).await?;
 
+    let batch = Arc::new(batch);
+    let weighed = Arc::clone(&batch);
     let now = rpc.now();
-    let answers = rpc.ask(&tenant, batch.knowledge, move |book, settings| {
-        let answers =
-            batch.questions.iter().map(|asked| answer(book, settings, asked, &request.premises, now));
+    let weigh = move |book: &Book, settings: &Settings| {
+        let weights = weighed.questions.iter().map(|question| weight(book, settings, question, now));
+        weights.fold(0, |sum: u64, weight| sum.saturating_add(weight).saturating_add(CARD_WEIGHT))
+    };
+    let answers = rpc.ask_weighed(&tenant, batch.knowledge, weigh, move |book, settings, caller| {
+        let answers = batch.questions.iter().map(|asked| {
+            caller.still_waits()?;
+            answer(book, settings, asked, &request.premises, now)
+        });
         Ok((answers.collect::<Result<Vec<_>, Status>>()?, book.revision()))
     });
     let (answers, revision) = answers.await?;
     let revision_token = rpc.revision_token(&tenant, revision);
     Ok(Response::new(pb::BatchGetScorecardsResponse { answers, revision_token }))
+}
+
+/// What a card costs beside the rows that it reads, in rows.
+const CARD_WEIGHT: u64 = 500;
+
+/// How many rows a question reads at most. One that can't be asked reads none.
+fn weight(book: &Book, settings: &Settings, question: &parse::ScorecardQuestion, now: Instant) -> u64 {
+    let cards = Cards::resolve(book, settings, &question.asked, question.asked.as_of, now);
+    cards.map_or(0, |cards| cards.weight(&question.subject))
 }
 
 fn answer(
@@ -84,11 +104,11 @@ pub async fn list<J: Journal>(
     let knowledge = asked.asked.premises.knowledge;
     let (tokens, owner) = (rpc.clone(), tenant.clone());
     let now = rpc.now();
-    let answer = rpc.ask(&tenant, knowledge, move |book, settings| {
+    let answer = rpc.ask(&tenant, knowledge, move |book, settings, caller| {
         let kept_day = walk.as_ref().and_then(|walk| walk.as_of);
         let as_of = asked.asked.as_of.or(kept_day);
         let Page { scorecards, definition, as_of, last_key } =
-            rows(book, settings, &asked, as_of, walk.as_ref(), &request.premises, now)?;
+            rows(book, settings, &asked, as_of, walk.as_ref(), &request.premises, now, caller)?;
         let next = last_key.map(|last_key| Walk {
             first_revision: walk.as_ref().map_or(book.revision(), |walk| walk.first_revision),
             as_of: Some(as_of),
@@ -122,6 +142,7 @@ fn rows(
     walk: Option<&Walk>,
     premises: &Option<pb::Premises>,
     now: Instant,
+    caller: &Caller,
 ) -> Result<Page, Status> {
     let size = asked.page.size;
     let mut cards = Cards::resolve(book, settings, &asked.asked, as_of, now)?;
@@ -135,8 +156,11 @@ fn rows(
             let mut subjects = book.subjects(*kind, *include_sub_partners, after.as_deref(), size + 1);
             let goes_on = subjects.len() > size;
             subjects.truncate(size);
-            let told =
-                subjects.iter().map(|subject| cards.subject(subject)).collect::<Result<Vec<_>, _>>()?;
+            let told = subjects.iter().map(|subject| {
+                caller.still_waits()?;
+                cards.subject(subject)
+            });
+            let told = told.collect::<Result<Vec<_>, Status>>()?;
             let last = subjects.last().filter(|_| goes_on).and_then(page::subject_id);
             (told, last.map(|id| id.as_bytes().to_vec()))
         }
@@ -147,10 +171,11 @@ fn rows(
             let mut values: Vec<&GroupValue> = values.iter().filter(is_after).take(size + 1).collect();
             let goes_on = values.len() > size;
             values.truncate(size);
-            let told = values
-                .iter()
-                .filter_map(|value| cards.group(subject, dimension, value).transpose())
-                .collect::<Result<Vec<_>, _>>()?;
+            let told = values.iter().filter_map(|value| {
+                let card = caller.still_waits().and_then(|()| cards.group(subject, dimension, value));
+                card.transpose()
+            });
+            let told = told.collect::<Result<Vec<_>, Status>>()?;
             let last = values.last().filter(|_| goes_on).map(|value| page::group_key(value));
             (told, last)
         }

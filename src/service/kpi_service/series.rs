@@ -1,17 +1,22 @@
 //! GetSeries.
 
+use std::sync::Arc;
+
 use tonic::{Request, Response, Status};
 
 use super::card::Cards;
 use super::parse::SeriesQuestion;
 use super::render::{scorecard, series, value};
-use super::{Rpc, RpcResult, failure, parse, scope};
+use super::{Caller, Rpc, RpcResult, failure, parse, scope};
 use crate::book::Book;
 use crate::domain::calendar::Instant;
 use crate::domain::record::Settings;
-use crate::domain::series::buckets;
+use crate::domain::series::{Bucket, buckets};
 use crate::journal::Journal;
 use crate::proto::channelkpi::v1 as pb;
+
+/// What a bucket costs beside the rows that it reads, in rows.
+const BUCKET_WEIGHT: u64 = 100;
 
 pub async fn get<J: Journal>(
     rpc: &Rpc<J>,
@@ -22,14 +27,37 @@ pub async fn get<J: Journal>(
     let question = parse::get_series(&request).map_err(failure::violations)?;
     rpc.make_fresh(&tenant, &question.consistency).await?;
 
+    let question = Arc::new(question);
+    let weighed = Arc::clone(&question);
     let knowledge = question.asked.premises.knowledge;
     let (tokens, owner) = (rpc.clone(), tenant.clone());
     let now = rpc.now();
-    let answer = rpc.ask(&tenant, knowledge, move |book, settings| {
-        let answer = answer(book, settings, &question, &request.premises, now)?;
+    let weigh = move |book: &Book, settings: &Settings| weight(book, settings, &weighed, now);
+    let answer = rpc.ask_weighed(&tenant, knowledge, weigh, move |book, settings, caller| {
+        let answer = answer(book, settings, &question, &request.premises, now, caller)?;
         Ok(pb::GetSeriesResponse { revision_token: tokens.revision_token(&owner, book.revision()), ..answer })
     });
     answer.await.map(Response::new)
+}
+
+/// How many rows a question reads at most. One that can't be asked reads none.
+fn weight(book: &Book, settings: &Settings, question: &SeriesQuestion, now: Instant) -> u64 {
+    let SeriesQuestion { subject, unit, asked, .. } = question;
+    let Ok(span) = Cards::window(settings, asked, asked.as_of, now) else { return 0 };
+    let rates = asked.premises.exchange.rates_in(&span);
+    let cards = |bucket| Cards::of_bucket(book, settings, asked, bucket, rates, None);
+    if cards(span).scans_more(subject) {
+        return u64::MAX;
+    }
+    let Ok(scope) = scope(book, subject, &asked.premises) else { return 0 };
+    let weight = |bucket: &Bucket| {
+        let weight = cards(bucket.window).weight_of_scope(&scope);
+        weight.saturating_add(BUCKET_WEIGHT)
+    };
+    let buckets = buckets(&span, *unit, &settings.period_starts());
+    // Of more there is no answer.
+    let weights = buckets.iter().take(SeriesQuestion::BUCKETS_MAX).map(weight);
+    weights.fold(0, u64::saturating_add)
 }
 
 /// All but the revision.
@@ -39,6 +67,7 @@ fn answer(
     SeriesQuestion { subject, unit, asked, .. }: &SeriesQuestion,
     premises: &Option<pb::Premises>,
     now: Instant,
+    caller: &Caller,
 ) -> Result<pb::GetSeriesResponse, Status> {
     let span = Cards::window(settings, asked, asked.as_of, now)?;
     let buckets = buckets(&span, *unit, &settings.period_starts());
@@ -46,19 +75,20 @@ fn answer(
         return Err(failure::too_many_buckets(buckets.len(), SeriesQuestion::BUCKETS_MAX));
     }
     // Also where no day has come and nothing is told.
-    scope(book, subject, &asked.premises)?;
+    let scope = scope(book, subject, &asked.premises)?;
+    let (survivor, name) = book.identify(subject);
     let rates = asked.premises.exchange.rates_in(&span);
     let mut points = Vec::with_capacity(buckets.len());
     let (mut oldest_rate_on, mut open_before_count) = (None, None);
     for bucket in &buckets {
         let cards = Cards::of_bucket(book, settings, asked, bucket.window, rates, open_before_count);
+        caller.still_waits()?;
         let cards = cards.of_subject(subject);
-        let card = cards.subject(subject)?;
+        let card = cards.of_scope(subject, &scope, (survivor.clone(), name))?;
         open_before_count = Some(card.now.standing.open_after_count());
         oldest_rate_on = [oldest_rate_on, card.oldest_rate_on].into_iter().flatten().min();
         points.push(series::point(bucket, cards.render(&card)));
     }
-    let (survivor, name) = book.identify(subject);
     Ok(pb::GetSeriesResponse {
         subject: Some(value::subject(&survivor)),
         name: name.unwrap_or_default().to_owned(),

@@ -1,15 +1,13 @@
 //! A board in a window: its rows as the wire has them.
 
-use std::collections::HashMap;
-
 use tonic::Status;
 
-use crate::book::{BoardPin, Book, Leaderboard};
+use crate::book::{BoardPin, Book, Leaderboard, Ranked};
 use crate::domain::calendar::{Date, Instant};
 use crate::domain::premises::RatesOn;
 use crate::domain::record::Settings;
 use crate::domain::window::Window;
-use crate::kpi::leaderboard::{Ranked, RowKey, Score};
+use crate::kpi::leaderboard::{RowKey, Score};
 use crate::proto::channelkpi::v1 as pb;
 use crate::service::parse::BoardQuestion;
 use crate::service::render::figure::Figures;
@@ -25,10 +23,8 @@ pub struct Board<'a> {
     before: Option<Window>,
     rates: RatesOn,
     board: Leaderboard<'a>,
-    /// Ranks in the comparison window, by id.
-    previous: HashMap<&'a str, usize>,
-    previous_rate_on: Option<Date>,
-    previous_pins: Vec<BoardPin>,
+    /// That of the comparison window.
+    previous: Option<Leaderboard<'a>>,
 }
 
 // === impl Board ===
@@ -45,24 +41,8 @@ impl<'a> Board<'a> {
         let before = now.compared(asked.comparison);
         let rates = asked.ranking.premises.exchange.rates_in(&now);
         let board = book.leaderboard(&asked.ranking, &now, rates);
-        let earlier = before.map(|before| book.leaderboard(&asked.ranking, &before, rates));
-        let (mut previous, mut previous_rate_on, mut previous_pins) = (HashMap::new(), None, Vec::new());
-        if let Some(Leaderboard { rows, oldest_rate_on, pins }) = earlier {
-            previous = rows.iter().map(|row| (row.entrant.id, row.rank)).collect();
-            (previous_rate_on, previous_pins) = (oldest_rate_on, pins);
-        }
-        Ok(Self {
-            book,
-            settings,
-            asked,
-            now,
-            before,
-            rates,
-            board,
-            previous,
-            previous_rate_on,
-            previous_pins,
-        })
+        let previous = before.map(|before| book.leaderboard(&asked.ranking, &before, rates));
+        Ok(Self { book, settings, asked, now, before, rates, board, previous })
     }
 
     pub fn as_of(&self) -> Date {
@@ -70,7 +50,7 @@ impl<'a> Board<'a> {
     }
 
     pub fn ranked_count(&self) -> i64 {
-        self.board.rows.len() as i64
+        self.board.len() as i64
     }
 
     pub fn version(&self) -> pb::BoardVersion {
@@ -79,54 +59,51 @@ impl<'a> Board<'a> {
 
     /// Up to `count` rows after a place, and the key of the last of them if more follow.
     pub fn rows(&self, after: Option<&RowKey>, count: usize) -> (Vec<pb::LeaderboardRow>, Option<RowKey>) {
-        let direction = self.asked.ranking.ranked_by.direction();
-        let all = &self.board.rows;
-        let first = after.map_or(0, |key| all.partition_point(|row| !key.is_before(&row.entrant, direction)));
-        let end = all.len().min(first + count);
-        let rows = all[first..end].iter().map(|row| self.row(row)).collect();
-        let last = all[..end].last().filter(|_| end < all.len() && end > first);
+        let first = after.map_or(0, |key| self.board.count_through(key));
+        let end = self.board.len().min(first + count);
+        let goes_on = end < self.board.len() && end > first;
+        let last = goes_on.then(|| self.board.rows(end - 1..end).next()).flatten();
+        let rows = self.board.rows(first..end).map(|row| self.row(&row)).collect();
         (rows, last.map(|last| RowKey::of(&last.entrant)))
     }
 
     /// The pinned subjects with the rows around them.
     pub fn pinned(&self) -> Vec<pb::PinnedRows> {
-        let BoardQuestion { pinned, neighbor_count, ranking, .. } = self.asked;
+        let BoardQuestion { pinned, neighbor_count, .. } = self.asked;
         let rows_around = |subject_id: &String| {
-            let id = self.book.id_on_board(ranking.kind, subject_id);
-            let at = self.board.rows.iter().position(|row| row.entrant.id == id);
-            let rows = at.map_or(&[][..], |at| {
-                let end = self.board.rows.len().min(at + neighbor_count + 1);
-                &self.board.rows[at.saturating_sub(*neighbor_count)..end]
+            let places = self.board.place_of(subject_id).map_or(0..0, |at| {
+                at.saturating_sub(*neighbor_count)..self.board.len().min(at + neighbor_count + 1)
             });
-            pb::PinnedRows {
-                subject_id: subject_id.clone(),
-                rows: rows.iter().map(|row| self.row(row)).collect(),
-            }
+            let rows = self.board.rows(places).map(|row| self.row(&row)).collect();
+            pb::PinnedRows { subject_id: subject_id.clone(), rows }
         };
         pinned.iter().map(rows_around).collect()
     }
 
     pub fn definition(&self) -> pb::Definition {
-        let rates_on = [self.board.oldest_rate_on, self.previous_rate_on];
-        let oldest = rates_on.into_iter().flatten().min();
+        let boards = [Some(&self.board), self.previous.as_ref()];
+        let oldest = boards.into_iter().flatten().filter_map(Leaderboard::oldest_rate_on).min();
         let sent = &self.asked.sent_premises;
         scorecard::definition(&self.now, self.before.as_ref(), self.rates, sent, self.settings, oldest)
     }
 
     /// As long as someone has these, the book keeps what the board is told from.
     pub fn pins(&self) -> Vec<BoardPin> {
-        self.board.pins.iter().chain(&self.previous_pins).cloned().collect()
+        [Some(&self.board), self.previous.as_ref()]
+            .into_iter()
+            .flatten()
+            .flat_map(Leaderboard::pins)
+            .collect()
     }
 
     fn row(&self, row: &Ranked<'_>) -> pb::LeaderboardRow {
-        let Ranked { entrant, place, rank } = row;
+        let Ranked { entrant, place, rank, name, .. } = row;
         let figures = Figures { currency: self.settings.reporting_currency };
-        let previous = self.previous.get(entrant.id).copied();
+        let previous = self.previous.as_ref().and_then(|previous| previous.rank_of(row));
         let lower_bound = match entrant.score {
             Score::LowerBound { e9, .. } => Some(e9 as f64 / 1e9),
             Score::Value(_) => None,
         };
-        let name = self.book.name_of_one(self.asked.ranking.kind, entrant.id);
         pb::LeaderboardRow {
             place: *place as i64,
             rank: *rank as i64,

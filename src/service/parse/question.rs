@@ -131,12 +131,9 @@ pub struct PageRequest {
 // === impl CardQuestion ===
 
 impl CardQuestion {
-    /// Whether sums that are kept answer it: microseconds, whoever is asked about.
-    pub fn is_light(&self) -> bool {
-        let is_of_sums = |kpi: &Kpi| {
-            matches!(kpi, Kpi::AverageDealSize | Kpi::DealCount | Kpi::DealVelocity | Kpi::DealSuccess)
-        };
-        self.view == View::Basic && self.premises == Premises::default() && self.kpis.iter().all(is_of_sums)
+    /// Whether cards of subjects that have peers tell of them.
+    pub fn asks_for_peers(&self) -> bool {
+        self.view >= View::Full || self.kpis.contains(&Kpi::ValueScore)
     }
 }
 

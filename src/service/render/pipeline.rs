@@ -20,7 +20,7 @@ pub struct Told<'a> {
     pub as_of: Date,
     pub rates_on: Date,
     pub expiring_days: u16,
-    pub open: Found<PipelineFold<'a>>,
+    pub open: Found<PipelineFold<Option<&'a str>>>,
     pub movement: Found<Movement>,
     pub targets: Found<Vec<TargetUnderWay<'a>>>,
 }

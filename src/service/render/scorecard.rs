@@ -11,7 +11,7 @@ use crate::domain::subject::Subject;
 use crate::domain::window::Window;
 use crate::kpi::distribution::WonDeals;
 use crate::kpi::figure::{Absent, Direction, Figure, Quantity, Ratio};
-use crate::kpi::marketing_channel::{self, Performance};
+use crate::kpi::marketing_channel::{self, AllChannels};
 use crate::kpi::measures::Measures;
 use crate::kpi::peers::{Peer, PeerGroup, direction};
 use crate::kpi::pipeline::Worth;
@@ -57,7 +57,7 @@ pub struct Stand<'a> {
     /// The open deals, where they are asked for.
     pub open: Worth,
     /// What came by all channels, where it is asked for.
-    pub marketing: Option<Performance>,
+    pub marketing: Option<AllChannels>,
     /// Itself among its peers. None: it isn't its own peer, or peers aren't asked for.
     pub peer: Option<(&'a Peer, &'a PeerGroup)>,
 }
@@ -211,26 +211,23 @@ impl Teller<'_> {
     }
 
     fn marketing_channel(&self) -> pb::MarketingReturn {
-        use marketing_channel::{
-            DIRECTION_OF_MEANS, DIRECTION_OF_RESULTS, lead_count, return_on_investment, spend, won_amount,
-            won_count,
-        };
-        let compare = |formula: &dyn Fn(&Performance) -> Figure, direction| {
+        use marketing_channel::{DIRECTION_OF_MEANS, DIRECTION_OF_RESULTS};
+        let compare = |formula: fn(&AllChannels) -> Figure, direction| {
             let told =
                 |stand: &Stand<'_>| stand.marketing.as_ref().map_or(Err(Absent::SpendNotTold), formula);
             let before = self.card.before.as_ref().map(told);
             self.figures.compared(told(&self.card.now), before, direction)
         };
         let pb::ComparedFigure { figure, comparison, change } =
-            compare(&return_on_investment, DIRECTION_OF_RESULTS);
+            compare(AllChannels::return_on_investment, DIRECTION_OF_RESULTS);
         pb::MarketingReturn {
             figure,
             comparison,
             change,
-            lead_count: Some(compare(&lead_count, DIRECTION_OF_RESULTS)),
-            won_count: Some(compare(&won_count, DIRECTION_OF_RESULTS)),
-            won_amount: Some(compare(&won_amount, DIRECTION_OF_RESULTS)),
-            spend: Some(compare(&spend, DIRECTION_OF_MEANS)),
+            lead_count: Some(compare(AllChannels::lead_count, DIRECTION_OF_RESULTS)),
+            won_count: Some(compare(AllChannels::won_count, DIRECTION_OF_RESULTS)),
+            won_amount: Some(compare(AllChannels::won_amount, DIRECTION_OF_RESULTS)),
+            spend: Some(compare(AllChannels::spend, DIRECTION_OF_MEANS)),
         }
     }
 

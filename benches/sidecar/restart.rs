@@ -1,9 +1,6 @@
 //! How soon a sidecar that starts answers for a tenant: from its snapshot, and from the bare journal.
 //!
-//! Reference of the same run: reading the same files from one end to the other. Beside it the sizes: resident
-//! bytes and bytes of the snapshot, per deal.
-
-mod tenant;
+//! Reference of the same run: reading the same files from one end to the other. Beside it the files' sizes.
 
 use std::fs::File;
 use std::io::Read;
@@ -11,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::tenant::{BUDGET_DEALS, Filled, Table, beside, beside_bytes, count, duration, open};
 use channel_kpi::domain::ids::TenantId;
 use channel_kpi::journal::sqlite::SqliteJournal;
 use channel_kpi::journal::{Journal, Revision};
@@ -19,18 +17,13 @@ use channel_kpi::proto::channelkpi::v1::admin_service_client::AdminServiceClient
 use channel_kpi::tenant::Tenants;
 use futures_util::StreamExt;
 use tempfile::TempDir;
-use tenant::{Filled, open, print_head, print_row, resident_bytes};
 use tonic::Code;
 
-fn main() {
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    runtime.block_on(measure());
-}
+const READY_WITHIN: Duration = Duration::from_secs(8);
+const SNAPSHOT_BYTES_MAX: f64 = 64.0;
 
-async fn measure() {
-    let resident_before = resident_bytes();
+pub async fn measure() {
     let Filled { sidecar, data_dir, tenant, .. } = Filled::fill().await;
-    let resident_after = resident_bytes();
     sidecar.close().await;
 
     let journal_files = files_below(data_dir.path());
@@ -41,15 +34,25 @@ async fn measure() {
     let from_snapshot = until_ready(&data_dir).await;
     let snapshot_read = read_through(&snapshot_files);
 
-    print_head();
-    print_row("ready from the bare journal", from_journal * 1e3, journal_read * 1e3, "ms");
-    print_row("ready from the snapshot", from_snapshot * 1e3, snapshot_read * 1e3, "ms");
-    let deals = tenant.deal_count as f64;
-    let per_deal = |bytes: u64| bytes as f64 / deals;
-    println!("bytes per deal (records other than deals counted in):");
-    println!("    resident after filling {:>10.1}", per_deal(resident_after.saturating_sub(resident_before)));
-    println!("    journal                {:>10.1}", per_deal(bytes_of(&journal_files)));
-    println!("    snapshot               {:>10.1}", per_deal(bytes_of(&snapshot_files)));
+    let deals = tenant.deal_count;
+    let mut table = Table::new(&["restart", "value", "reading the files", "budget", "of it"]);
+    let budget = Some(READY_WITHIN);
+    for (name, seconds, read, budget) in [
+        ("ready from the bare journal", from_journal, journal_read, None),
+        ("ready from the snapshot", from_snapshot, snapshot_read, budget),
+    ] {
+        let [budget, used] = beside(seconds, budget);
+        table.row(&[name.to_owned(), duration(seconds), duration(read), budget, used]);
+    }
+    for (name, files, budget) in
+        [("journal", &journal_files, None), ("snapshot", &snapshot_files, Some(SNAPSHOT_BYTES_MAX))]
+    {
+        let per_deal = bytes_of(files) as f64 / deals as f64;
+        let [budget, used] = beside_bytes(per_deal, budget);
+        table.row(&[format!("{name}, per deal"), format!("{per_deal:.0} B"), "–".to_owned(), budget, used]);
+    }
+    println!("{} deals; budgets are for {}; leads counted in", count(deals), count(BUDGET_DEALS));
+    table.print();
 }
 
 /// Seconds from opening the store to the first answer about the tenant.

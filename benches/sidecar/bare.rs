@@ -1,4 +1,5 @@
-//! The reference: a bare tonic server whose streams all send the bytes that they are given.
+//! The references: bare tonic servers, one whose streams all send the bytes that they are given, and one that
+//! answers every call with the same bytes.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -102,6 +103,45 @@ impl Service<Request<Body>> for Bare {
                 std::future::ready(Ok::<_, Status>(tonic::Response::new(told)))
             });
             Ok(tonic::server::Grpc::new(Raw).server_streaming(tell, request).await)
+        })
+    }
+}
+
+/// The one method of the echo.
+pub const ECHO: &str = "/bench.Echo/Echo";
+
+#[derive(Clone)]
+struct Echo(Bytes);
+
+/// Serves on a free port for as long as the process lives.
+pub async fn echo(answer: Bytes) -> SocketAddr {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("some port is free");
+    let address = listener.local_addr().expect("it is bound");
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true)); // as ours
+    tokio::spawn(Server::builder().add_service(Echo(answer)).serve_with_incoming(incoming));
+    address
+}
+
+impl tonic::server::NamedService for Echo {
+    const NAME: &'static str = "bench.Echo";
+}
+
+impl Service<Request<Body>> for Echo {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let answer = self.0.clone();
+        Box::pin(async move {
+            let answer = tower::service_fn(move |_: tonic::Request<Bytes>| {
+                std::future::ready(Ok::<_, Status>(tonic::Response::new(answer.clone())))
+            });
+            Ok(tonic::server::Grpc::new(Raw).unary(answer, request).await)
         })
     }
 }

@@ -9,14 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use channel_kpi::proto::channelkpi::v1::WatchLeaderboardRequest;
 use http::uri::PathAndQuery;
 use prost::Message;
 use tonic::client::Grpc;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::bare::Raw;
-use crate::watched_board;
+use crate::watch::watched_board;
 
 const STREAMS_PER_CONNECTION: usize = 100;
 const ROLE: &str = "--watch-as-child";
@@ -35,10 +34,10 @@ pub struct Watchers {
 
 impl Watchers {
     /// Returns when all have their snapshot.
-    pub fn start(url: &str, count: usize) -> Self {
+    pub fn start(url: &str, count: usize, boards: usize) -> Self {
         let program = std::env::current_exe().expect("this program has a file");
         let mut child = Command::new(program)
-            .args([ROLE, url, &count.to_string()])
+            .args([ROLE, url, &count.to_string(), &boards.to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -71,12 +70,13 @@ impl Drop for Watchers {
 /// Is the watchers, where this process was started as them.
 pub fn run_as_child() -> bool {
     let arguments: Vec<String> = std::env::args().collect();
-    let [_, role, url, count] = &arguments[..] else { return false };
+    let [_, role, url, count, boards] = &arguments[..] else { return false };
     if role != ROLE {
         return false;
     }
-    let count = count.parse().expect("our parent gives a count");
-    tokio::runtime::Runtime::new().expect("a runtime").block_on(watch(url, count));
+    let number = |text: &str| text.parse().expect("our parent gives a count");
+    let watching = watch(url, number(count), number(boards));
+    tokio::runtime::Runtime::new().expect("a runtime").block_on(watching);
     true
 }
 
@@ -87,7 +87,7 @@ struct Heard {
     with_delta: Vec<AtomicUsize>,
 }
 
-async fn watch(url: &str, watcher_count: usize) {
+async fn watch(url: &str, watcher_count: usize, board_count: usize) {
     let with_delta = (0..=ROUNDS_MAX).map(|_| AtomicUsize::new(0)).collect();
     let heard = Arc::new(Heard { watcher_count, with_snapshot: AtomicUsize::new(0), with_delta });
     let endpoint = Endpoint::new(url.to_owned()).expect("our parent gives a URL");
@@ -98,16 +98,16 @@ async fn watch(url: &str, watcher_count: usize) {
             channel = Some(endpoint.connect().await.expect("it listens"));
         }
         let channel = channel.clone().expect("the first connects");
-        watching.spawn(listen(channel, Arc::clone(&heard)));
+        watching.spawn(listen(channel, number % board_count, Arc::clone(&heard)));
     }
     watching.join_all().await;
 }
 
-async fn listen(channel: Channel, heard: Arc<Heard>) {
+async fn listen(channel: Channel, board: usize, heard: Arc<Heard>) {
     let mut client = Grpc::new(channel);
     client.ready().await.expect("it is connected");
     let path = PathAndQuery::from_static("/channelkpi.v1.LeaderboardService/WatchLeaderboard");
-    let asked: Bytes = WatchLeaderboardRequest::encode_to_vec(&watched_board()).into();
+    let asked: Bytes = watched_board(board).encode_to_vec().into();
     let told = client.server_streaming(tonic::Request::new(asked), path, Raw).await;
     let mut told = told.expect("the watch is taken").into_inner();
     let mut delta_count = 0;

@@ -1,0 +1,303 @@
+//! Stocks: what the open deals of the tenant, or of a partner that has many, were worth at the end of each day.
+//!
+//! A deal adds its worth on the day on which it is opened, changes it on the days on which a version does, and
+//! takes it back on the day of its end. What is open on a date is the sum of all that came by then: neither the
+//! number of deals nor how often they changed counts.
+//!
+//! Invariants, checked by `Stocks::verify` in tests:
+//! 1. A stock that is kept is the one that would be told anew.
+//! 2. It says on every date what walking the open deals says (`pipeline.rs`).
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
+use smallvec::SmallVec;
+
+use super::Book;
+use super::contribute::Entries;
+use super::entry::{Event, Odds, Share, Slot, Value, part};
+use super::packed::{DealRef, PackedDeal, PartnerRef};
+use super::page::{Parts, Row};
+use super::scope::Scope;
+use crate::domain::amount::Amount;
+use crate::domain::calendar::{Date, Month};
+use crate::domain::premises::Roles;
+use crate::domain::record::{DealStatus, Role, Settings};
+use crate::kpi::measures::Tally;
+
+/// Whoever has fewer open deals has them walked. Under test few, so that small histories go both ways.
+const STOCK_FROM_ROWS: u32 = if cfg!(test) { 2 } else { 512 };
+
+/// Stocks kept of one tenant: each takes up to some hundred kilobytes.
+const STOCKS_MAX: usize = 256;
+
+/// Whose stock: a partner's, as far as it sourced the deals, or the tenant's.
+type Holder = Option<PartnerRef>;
+
+/// Those that were asked for.
+#[derive(Default)]
+pub(super) struct Stocks(Mutex<HashMap<Holder, Arc<OnceLock<Stock>>>>);
+
+/// What came to a stock on each day.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Stock {
+    days: BTreeMap<(Date, Odds), Tally>,
+    /// The same by month.
+    months: BTreeMap<(Month, Odds), Tally>,
+    /// Deals that were worth something in another currency: what they are worth hangs on the day of the rates.
+    foreign_count: i64,
+}
+
+/// How a deal stood from some day on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Step {
+    from: Date,
+    amount: Option<Amount>,
+    odds: Odds,
+}
+
+/// How a deal stood while it was open, or nothing where it was worth something in another currency.
+type History = Option<SmallVec<[Step; 1]>>;
+
+// === impl Stock ===
+
+impl Stock {
+    fn put(&mut self, on: Date, odds: Odds, tally: Tally, is_added: bool) {
+        fn put<K: Ord>(sums: &mut BTreeMap<K, Tally>, key: K, tally: Tally, is_added: bool) {
+            let mut sum = sums.remove(&key).unwrap_or_default();
+            if is_added {
+                sum += tally;
+            } else {
+                sum -= tally;
+            }
+            if sum != Tally::default() {
+                sums.insert(key, sum);
+            }
+        }
+        put(&mut self.days, (on, odds), tally, is_added);
+        put(&mut self.months, (on.month(), odds), tally, is_added);
+    }
+
+    /// Adds a deal, or takes it out. `part` is the holder's of a whole amount.
+    fn note(&mut self, history: &History, ended_on: Date, part: impl Fn(Amount) -> Amount, is_added: bool) {
+        let Some(steps) = history else {
+            self.foreign_count += if is_added { 1 } else { -1 };
+            return;
+        };
+        let mut steps = steps.iter().peekable();
+        while let Some(Step { from, amount, odds }) = steps.next() {
+            let tally = Tally::of(amount.map(&part));
+            self.put(*from, *odds, tally, is_added);
+            let until = steps.peek().map_or(ended_on, |next| next.from);
+            if until != Date::NEVER {
+                self.put(until, *odds, tally, !is_added);
+            }
+        }
+    }
+
+    /// What is open at the end of a date, by its odds. None where a deal was in another currency.
+    fn at(&self, on: Date) -> Option<impl Iterator<Item = (Odds, Tally)>> {
+        let least = Odds::default();
+        let month = on.month();
+        let months = self.months.range(..(month, least)).map(|(&(_, odds), &tally)| (odds, tally));
+        let days = self.days.range((month.first_day(), least)..(on.next(), least));
+        (self.foreign_count == 0).then(|| months.chain(days.map(|(&(_, odds), &tally)| (odds, tally))))
+    }
+}
+
+// === impl Stocks ===
+
+impl Stocks {
+    pub fn is_empty(&mut self) -> bool {
+        self.0.get_mut().is_empty()
+    }
+
+    pub fn clear(&mut self) {
+        self.0.get_mut().clear();
+    }
+
+    /// A place for a stock, unless there are too many.
+    fn place(&self, holder: Holder) -> Option<Arc<OnceLock<Stock>>> {
+        let mut stocks = self.0.lock();
+        if !stocks.contains_key(&holder) && stocks.len() >= STOCKS_MAX {
+            return None;
+        }
+        Some(Arc::clone(stocks.entry(holder).or_default()))
+    }
+
+    fn told(&self, holder: Holder) -> Option<Arc<OnceLock<Stock>>> {
+        self.0.lock().get(&holder).map(Arc::clone)
+    }
+
+    /// The stock of a holder, where it is told.
+    fn get_mut(&mut self, holder: Holder) -> Option<&mut Stock> {
+        // Readers have a stock for as long as they have the book, which is the writer's alone now.
+        Arc::get_mut(self.0.get_mut().get_mut(&holder)?)?.get_mut()
+    }
+}
+
+// === impl Book ===
+
+impl Book {
+    /// What the open deals of a scope were worth at the end of a date, by their odds, where a stock says that.
+    pub(super) fn stock(&self, scope: &Scope, on: Date, mut take: impl FnMut(Odds, Tally)) -> bool {
+        let Some(place) = self.holder(scope, on).and_then(|holder| self.stocks.place(holder)) else {
+            return false;
+        };
+        let stock = place.get_or_init(|| self.tell_stock(scope));
+        let Some(tallies) = stock.at(on) else { return false };
+        tallies.for_each(|(odds, tally)| take(odds, tally));
+        true
+    }
+
+    /// Whether a stock says it at once.
+    pub(super) fn has_stock(&self, scope: &Scope, on: Date) -> bool {
+        let told = |holder| {
+            self.stocks.told(holder).is_some_and(|stock| stock.get().is_some_and(|s| s.foreign_count == 0))
+        };
+        self.holder(scope, on).is_some_and(told)
+    }
+
+    /// Whose stock a scope is, if a stock is worth while.
+    fn holder(&self, scope: &Scope, on: Date) -> Option<Holder> {
+        let Scope { roles, slots, desks, test } = scope;
+        let (holder, slot) = match slots.as_deref() {
+            None => (None, None),
+            Some([Some(partner)]) if *roles == Roles::SOURCED => (Some(*partner), Some(Some(*partner))),
+            Some(_) => return None,
+        };
+        let pages = self.pages.range(on.month()..).map(|(_, page)| page);
+        let is_worth_while = pages.map(|page| page.row_count(slot)).sum::<u32>() >= STOCK_FROM_ROWS;
+        (desks.is_none() && test.is_none() && is_worth_while).then_some(holder)
+    }
+
+    fn tell_stock(&self, scope: &Scope) -> Stock {
+        let mut stock = Stock::default();
+        let Some(settings) = self.settings() else { return stock };
+        let all = self.pages.entries(&self.pools, |page| &page.ended, scope, Date::FIRST, Date::NEVER);
+        all.for_each(|(row, parts): (&Row, Parts<'_>)| {
+            let told_once = row.stands_as(Date::FIRST).map(|stands| *self.pools.odds.value(stands.odds));
+            let history = self.history(row.of, row.other_on, row.on, row.value(), told_once, settings);
+            stock.note(&history, row.on, |whole| parts.of(whole), true);
+        });
+        stock
+    }
+
+    /// Changes the stocks that are kept by what a batch's deals were told as, or are. `stocks` are this book's,
+    /// which has lent them.
+    pub(super) fn note_stocks(&self, stocks: &mut Stocks, deals: &[Entries], is_added: bool) {
+        let Some(settings) = self.settings().filter(|_| !stocks.is_empty()) else { return };
+        for end in deals.iter().flatten().filter(|entry| matches!(entry.event, Event::DealEnded(_))) {
+            let told_once = end.terms.filter(|terms| terms.since == Date::FIRST).map(|terms| terms.odds);
+            let history = self.history(end.of, end.other_on, end.on, end.value, told_once, settings);
+            if let Some(stock) = stocks.get_mut(None) {
+                stock.note(&history, end.on, |whole| whole, is_added);
+            }
+            let is_sourced = |share: &&Share| share.role == Role::Sourced;
+            for slot in end.shares.iter().filter(is_sourced).map(|share: &Share| -> Slot { share.slot }) {
+                if let Some(stock) = slot.and_then(|partner| stocks.get_mut(Some(partner))) {
+                    let mine = |share: &Share| share.role == Role::Sourced && share.slot == slot;
+                    stock.note(&history, end.on, |whole| part(whole, &end.shares, mine), is_added);
+                }
+            }
+        }
+    }
+
+    /// How a deal stood while it was open. `value` is that of its end, `told_once` are its odds where it has one
+    /// version.
+    fn history(
+        &self,
+        deal: u32,
+        opened_on: Date,
+        ended_on: Date,
+        value: Value,
+        told_once: Option<Odds>,
+        settings: &Settings,
+    ) -> History {
+        if opened_on >= ended_on {
+            return Some(SmallVec::new());
+        }
+        if let Some(odds) = told_once {
+            return value
+                .foreign_currency()
+                .is_none()
+                .then(|| SmallVec::from_elem(Step { from: opened_on, amount: value.amount(), odds }, 1));
+        }
+        let mut steps: SmallVec<[Step; 1]> = SmallVec::new();
+        let mut last_open: Option<Odds> = None;
+        for kept in self.records.deals.in_force(DealRef::new(deal)) {
+            let Some(PackedDeal { amount, status, stage, probability, .. }) =
+                self.records.deals.content(&kept)
+            else {
+                continue; // a deletion says nothing
+            };
+            // The first one tells how it stood from the opening on, whenever it was sent.
+            let sent_on = settings.zone.local_date(kept.key.update_time);
+            let from = if steps.is_empty() { opened_on } else { sent_on.max(opened_on) };
+            if from >= ended_on {
+                break;
+            }
+            if amount.is_some_and(|money| money.currency != settings.reporting_currency) {
+                return None;
+            }
+            if status == DealStatus::Open {
+                last_open = Some(Odds { stage, probability });
+            }
+            // Closed, it says nothing of these: the last open one before it does.
+            let odds = last_open.unwrap_or_default();
+            if steps.last().is_some_and(|last| last.from == from) {
+                steps.pop();
+            }
+            steps.push(Step { from, amount: amount.map(|money| money.amount), odds });
+        }
+        Some(steps)
+    }
+}
+
+#[cfg(test)]
+impl Book {
+    /// Checks the invariant against stocks told anew.
+    pub(super) fn verify_stocks(&self) {
+        for (holder, place) in self.stocks.0.lock().iter() {
+            let slots = holder.map(|partner| vec![Some(partner)]);
+            let scope = Scope { roles: Roles::SOURCED, slots, desks: None, test: None };
+            if let Some(stock) = place.get() {
+                assert_eq!(*stock, self.tell_stock(&scope), "the stock of {holder:?}");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::book::histories::{apply, scope};
+    use crate::book::small_tenant::{history, subjects, windows};
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+        #[test]
+        fn stocks_say_what_walking_the_open_deals_says(history in history()) {
+            let mut book = Book::default();
+            for batch in history {
+                apply(&mut book, batch);
+                book.verify_stocks();
+                for subject in subjects() {
+                    let Some(scope) = scope(&book, &subject) else { continue };
+                    for dates in windows() {
+                        for on in [dates.from, dates.to, dates.to.plus_days(20)] {
+                            let walked = book.pipeline(&scope, &[], on, on, 0);
+                            prop_assert_eq!(
+                                book.open_worth(&scope, on, on).found, walked.found.open, "{:?} {:?}", subject, on
+                            );
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

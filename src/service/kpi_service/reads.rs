@@ -1,0 +1,74 @@
+//! Reads: what a card may cost, told before it is asked. A light one is answered at once, any other off the
+//! async threads.
+
+use crate::kpi::Kpi;
+
+/// What the card of one window may read at most, in rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reads {
+    /// For the sums of the window, and of what was open before it.
+    pub folded: u64,
+    /// For its prospects.
+    pub prospects: u64,
+    /// For the deals that are open at its end.
+    pub open: u64,
+    pub spends: u64,
+}
+
+/// An open deal is looked up as it stood then.
+pub const OPEN_DEAL_WEIGHT: u64 = 20;
+
+// === impl Reads ===
+
+impl Reads {
+    /// In rows, of these KPIs.
+    pub fn weight(&self, kpis: &[Kpi]) -> u64 {
+        let of_kpi = |kpi: &Kpi| match kpi {
+            Kpi::AverageDealSize | Kpi::DealCount | Kpi::DealVelocity | Kpi::DealSuccess => 0,
+            Kpi::OpportunityPipeline => OPEN_DEAL_WEIGHT * self.open,
+            Kpi::MarketingChannel => self.spends,
+            Kpi::CloseRate => self.prospects,
+            // All peers.
+            Kpi::ValueScore => u64::MAX,
+        };
+        kpis.iter().map(of_kpi).fold(self.folded, u64::saturating_add)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::asking::ROWS_AT_ONCE_MAX;
+
+    #[test]
+    fn weights_by_hand() {
+        use Kpi::{
+            AverageDealSize, CloseRate, DealCount, DealVelocity, MarketingChannel, OpportunityPipeline,
+        };
+        let reads = Reads { folded: 70, prospects: 200, open: 30, spends: 4 };
+        for (kpis, expected) in [
+            (vec![DealCount], 70),
+            (vec![AverageDealSize, DealCount, DealVelocity], 70), // read from the same sums
+            (vec![CloseRate], 270),
+            (vec![OpportunityPipeline, MarketingChannel], 70 + 20 * 30 + 4),
+            (vec![DealCount, Kpi::ValueScore], u64::MAX),
+        ] {
+            assert_eq!(reads.weight(&kpis), expected, "{kpis:?}");
+        }
+    }
+
+    /// A partner with 500 deals in three years is answered at once, one with 100,000 isn't.
+    #[test]
+    fn typical_partners_are_light() {
+        let all: Vec<Kpi> = Kpi::ALL.into_iter().filter(|&kpi| kpi != Kpi::ValueScore).collect();
+        let of_partner = |deals: u64| Reads {
+            folded: 2 * deals / 36,
+            prospects: 4 * deals / 36,
+            open: deals / 4,
+            spends: 0,
+        };
+        assert!(2 * of_partner(500).weight(&all) <= ROWS_AT_ONCE_MAX);
+        assert!(2 * of_partner(100_000).weight(&all) > ROWS_AT_ONCE_MAX);
+        assert!(2 * of_partner(100_000).weight(&[Kpi::DealCount]) <= ROWS_AT_ONCE_MAX);
+    }
+}
