@@ -49,7 +49,16 @@ fn assert_same(found: &Book, expected: &Book) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// As many histories as take some ten seconds; PROPTEST_CASES asks for more.
+fn config() -> ProptestConfig {
+    let asked = std::env::var_os("PROPTEST_CASES").is_some();
+    let config = ProptestConfig::default();
+    ProptestConfig { cases: if asked { config.cases } else { 64 }, ..config }
+}
+
 proptest! {
+    #![proptest_config(config())]
+
     /// Among writes it holds what the book held when it began. The tail, be it applied or read before all is told,
     /// makes the same book as the whole journal.
     #[test]
