@@ -97,10 +97,10 @@ impl Arena {
             Said::Like(_) => SAYS_LIKE,
             Said::Packed(_) => SAYS_OWN,
         };
-        let form = u8::from(room) * HAS_ROOM
+        let form = (u8::from(room) * HAS_ROOM)
             | says
-            | (arrival_bytes as u8 - 1) << ARRIVAL_SHIFT
-            | u8::from(narrow.is_none()) * IS_WIDE;
+            | ((arrival_bytes as u8 - 1) << ARRIVAL_SHIFT)
+            | (u8::from(narrow.is_none()) * IS_WIDE);
         let content = if let Said::Packed(content) = said { content } else { &[] };
 
         // The head of a version takes at most 33 bytes.
@@ -189,12 +189,12 @@ impl Arena {
 
     /// Tells a version that has room for it of the one before it.
     pub fn set_older(&mut self, place: Place, older: Place) {
-        self.from_mut(place)[1..5].copy_from_slice(&raw(Some(older)).to_le_bytes());
+        self.bytes_at(place)[1..5].copy_from_slice(&raw(Some(older)).to_le_bytes());
     }
 
     /// Notes that an earlier batch had brought a version already.
     pub fn set_arrival(&mut self, place: Place, earlier: Arrival) {
-        let bytes = self.from_mut(place);
+        let bytes = self.bytes_at(place);
         let at = if bytes[0] & HAS_ROOM != 0 { 5 } else { 1 };
         let arrival_bytes = arrival_bytes(bytes[0]);
         bytes[at..at + arrival_bytes].copy_from_slice(&earlier.number().to_le_bytes()[..arrival_bytes]);
@@ -205,7 +205,7 @@ impl Arena {
         &self.0[at / STEPS][at % STEPS * STEP_BYTES..]
     }
 
-    fn from_mut(&mut self, place: Place) -> &mut [u8] {
+    fn bytes_at(&mut self, place: Place) -> &mut [u8] {
         let at = place.0.get() as usize;
         &mut self.0[at / STEPS][at % STEPS * STEP_BYTES..]
     }

@@ -86,7 +86,9 @@ struct OrderKey {
 /// The orders in which a board was asked for, the last ones at the end. They are of the board as it is: whoever
 /// changes it clears them.
 #[derive(Default)]
-pub(super) struct Orders(Mutex<SmallVec<[(OrderKey, Arc<Order>); 1]>>);
+pub(super) struct Orders(Mutex<SmallVec<[Ordered; 1]>>);
+
+type Ordered = (OrderKey, Arc<Order>);
 
 /// How many orders of a board are kept.
 const ORDERS_MAX: usize = 4;

@@ -165,7 +165,7 @@ enum Retell {
     /// They change; of the deals that the batch doesn't bring, these are told otherwise.
     Deals(Ground, Vec<DealRef>),
     /// They change, and all that is in the book has been told anew.
-    Pages(Ground, Pages, Pools),
+    Pages(Ground, Pages, Box<Pools>),
 }
 
 // === impl Book ===
@@ -222,7 +222,7 @@ impl Book {
                 kept.clear();
             }
             Retell::Pages(new_ground, pages, pools) => {
-                (self.ground, self.pages, self.pools) = (new_ground, pages, pools);
+                (self.ground, self.pages, self.pools) = (new_ground, pages, *pools);
                 kept.clear();
                 stocks.clear();
             }

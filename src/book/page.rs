@@ -34,7 +34,7 @@ const CHUNK_ROWS: usize = if cfg!(test) { 4 } else { 256 };
 const SLOTS_WEIGHED_MAX: usize = 16;
 
 /// Slots with as many rows in a month have their sums by day too. Under test few, so that small histories do.
-const DAYS_FROM_ROWS: u32 = if cfg!(test) { 3 } else { 256 };
+pub(super) const DAYS_FROM_ROWS: u32 = if cfg!(test) { 3 } else { 256 };
 
 /// One share of an entry. There are millions of them, and a question reads thousands: small is fast.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,7 +118,7 @@ struct SlotSums {
     /// All of the slot's, whatever their role.
     row_count: u32,
     /// Of slots with [`DAYS_FROM_ROWS`] rows, or that had them.
-    days: Option<Box<BTreeMap<Date, Measures>>>,
+    days: Option<BTreeMap<Date, Measures>>,
 }
 
 /// Rows of one kind.
@@ -337,7 +337,7 @@ impl Page {
             *days.entry(on).or_default() += measures;
         });
         if let Some(sums) = self.by_slot.get_mut(&slot) {
-            sums.days = Some(Box::new(days));
+            sums.days = Some(days);
         }
     }
 

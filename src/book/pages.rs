@@ -6,7 +6,7 @@ use std::ops::RangeBounds;
 use parking_lot::Mutex;
 
 use super::entry::{Entry, Event, Value};
-use super::page::{Gathered, Page, Parts, Renumbered, Row, Sheet};
+use super::page::{DAYS_FROM_ROWS, Gathered, Page, Parts, Renumbered, Row, Sheet};
 use super::pools::{Pooled, Pools};
 use super::scope::Scope;
 use super::telling::on_threads;
@@ -183,14 +183,18 @@ impl Pages {
         let pages = self.0.range(dates.from.month()..=dates.to.plus_days(-1).month());
         let weight = |(month, page): (&Month, &Page)| {
             let is_whole = dates.from <= month.first_day() && month.next().first_day() <= dates.to;
-            if keeps_sum(scope, is_whole) && !page.has_foreign(rates) {
+            let is_summed = keeps_sum(scope, is_whole) && !page.has_foreign(rates);
+            if is_summed && (is_whole || scope.slots.is_none()) {
                 return 1;
             }
             let (from, last) = (dates.from, dates.to.plus_days(-1));
-            [&page.opened, &page.ended, &page.leads]
-                .map(|sheet| sheet.rows_read(scope, from, last))
-                .iter()
-                .sum()
+            let sheets = [&page.opened, &page.ended, &page.leads];
+            let read: usize = sheets.map(|sheet| sheet.rows_read(scope, from, last)).iter().sum();
+            match &scope.slots {
+                // Whoever has more has sums by day.
+                Some(slots) if is_summed => read.min(slots.len() * DAYS_FROM_ROWS as usize),
+                _ => read,
+            }
         };
         pages.map(weight).sum()
     }

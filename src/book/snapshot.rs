@@ -357,9 +357,9 @@ impl Restoring {
             indexed?.set(&mut book.records.dictionary);
         }
         if let Retell::Pages(ground, pages, pools) = told {
-            (book.ground, book.pages, book.pools) = (ground, pages, pools);
+            (book.ground, book.pages, book.pools) = (ground, pages, *pools);
         }
-        book.grow_trees();
+        book.tell_few();
         Ok(book)
     }
 

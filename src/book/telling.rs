@@ -48,8 +48,13 @@ impl Book {
     /// Tells all records: what is derived from them is there then.
     pub(super) fn tell_all(&mut self, thread_count: usize) {
         if let Retell::Pages(ground, pages, pools) = self.tell_aside(self.ground_of_records(), thread_count) {
-            (self.ground, self.pages, self.pools) = (ground, pages, pools);
+            (self.ground, self.pages, self.pools) = (ground, pages, *pools);
         }
+        self.tell_few();
+    }
+
+    /// Tells what hangs on none of the many: trees, and spends by their days.
+    pub(super) fn tell_few(&mut self) {
         self.grow_trees();
         self.spends = Spends::of(&self.records.dictionary, &self.records.spends);
     }
@@ -74,7 +79,7 @@ impl Book {
             gathered.renumber(&pools.adopt(&theirs));
             parts.push(gathered);
         }
-        Retell::Pages(ground, Pages::of_gathered(parts), pools)
+        Retell::Pages(ground, Pages::of_gathered(parts), Box::new(pools))
     }
 
     /// Takes shares of the records for as long as there are any left.

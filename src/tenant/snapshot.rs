@@ -12,7 +12,7 @@ use minicbor::{Decode, Encode};
 use parking_lot::RwLock;
 
 use super::feed::Checkpoint;
-use crate::book::{Book, Cursor, Restoring, SliceError, StoredVersion, Taking};
+use crate::book::{Book, Restoring, SliceError, Taking};
 use crate::domain::calendar::Instant;
 use crate::domain::record::{Version, canonical};
 use crate::journal::snapshot::SnapshotError;
@@ -98,7 +98,7 @@ pub fn fill(
 /// How far a snapshot was read.
 enum Stage {
     Header(Header),
-    Records(Restoring),
+    Records(Box<Restoring>),
 }
 
 /// Reads the book that a snapshot holds, to be [finished](Restoring::finish), and its checkpoints. Blocks; the
@@ -123,7 +123,7 @@ pub fn read(snapshot: StoredSnapshot) -> Result<(Restoring, Vec<Checkpoint>), Re
                         header.batches.extend(part.batches);
                         checkpoints.extend(part.checkpoints);
                         if part.parts_left == 0 {
-                            stage = Stage::Records(Restoring::begin(began_at.0, &header.batches));
+                            stage = Stage::Records(Box::new(Restoring::begin(began_at.0, &header.batches)));
                         }
                     }
                     Stage::Records(restoring) if format == 1 => {
@@ -136,7 +136,7 @@ pub fn read(snapshot: StoredSnapshot) -> Result<(Restoring, Vec<Checkpoint>), Re
         }
         match stage {
             Stage::Header(_) => Err(RestoreError::Empty),
-            Stage::Records(restoring) => Ok((restoring, checkpoints)),
+            Stage::Records(restoring) => Ok((*restoring, checkpoints)),
         }
     })
 }
@@ -144,6 +144,7 @@ pub fn read(snapshot: StoredSnapshot) -> Result<(Restoring, Vec<Checkpoint>), Re
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::book::{Cursor, StoredVersion};
     use crate::domain::ids::{DealId, SourceId, TenantId};
     use crate::domain::record::{Record, RecordKey, State};
     use crate::journal::Revision;
@@ -226,7 +227,7 @@ mod tests {
             };
             versions.into_iter().map(told).collect::<Vec<_>>()
         };
-        assert_eq!(deal("d1"), [(0, 1_000_0000, 1), (0, 1_200_5000, 2)]);
+        assert_eq!(deal("d1"), [(0, 10_000_000, 1), (0, 12_005_000, 2)]);
         assert_eq!(deal("d2"), [(3, 99_1234, 0)]);
         assert_eq!(deal("d3"), [(0, 0, 0)]);
         assert_eq!(all(&book).len(), book.records().version_count());

@@ -277,6 +277,7 @@ proptest! {
                             opened: measures.opened,
                             opened_day_numbers: measures.opened_day_numbers,
                             won: measures.won,
+                            channel_won: measures.channel_won,
                             lost: measures.lost,
                             expired: measures.expired,
                             lost_to_competitor_count: measures.lost_to_competitor_count,

@@ -84,8 +84,8 @@ proptest! {
         assert_same(&copy, &book)?;
 
         let mut caught_up = restoring(revision, &batches, &slices);
-        for n in begin..history.len() {
-            caught_up.take_batch(batch(n, &history[n])).expect("each name comes once");
+        for (n, versions) in history.iter().enumerate().skip(begin) {
+            caught_up.take_batch(batch(n, versions)).expect("each name comes once");
         }
         assert_same(&caught_up.finish().expect("each name comes once"), &book)?;
     }

@@ -107,8 +107,9 @@ pub async fn list<J: Journal>(
     let answer = rpc.ask(&tenant, knowledge, move |book, settings, caller| {
         let kept_day = walk.as_ref().and_then(|walk| walk.as_of);
         let as_of = asked.asked.as_of.or(kept_day);
+        let cards = Cards::resolve(book, settings, &asked.asked, as_of, now)?;
         let Page { scorecards, definition, as_of, last_key } =
-            rows(book, settings, &asked, as_of, walk.as_ref(), &request.premises, now, caller)?;
+            rows(book, cards, &asked, walk.as_ref(), &request.premises, caller)?;
         let next = last_key.map(|last_key| Walk {
             first_revision: walk.as_ref().map_or(book.revision(), |walk| walk.first_revision),
             as_of: Some(as_of),
@@ -136,16 +137,13 @@ struct Page {
 
 fn rows(
     book: &Book,
-    settings: &Settings,
+    mut cards: Cards<'_>,
     asked: &parse::ScorecardsQuestion,
-    as_of: Option<Date>,
     walk: Option<&Walk>,
     premises: &Option<pb::Premises>,
-    now: Instant,
     caller: &Caller,
 ) -> Result<Page, Status> {
     let size = asked.page.size;
-    let mut cards = Cards::resolve(book, settings, &asked.asked, as_of, now)?;
     if let Rows::Subjects { kind, include_sub_partners } = &asked.rows {
         cards = cards.of_kind(*kind, *include_sub_partners);
     }
