@@ -454,6 +454,10 @@ impl Page {
             }
         }
         let (less, more) = (before.measures(before.value.amount()), entry.measures(entry.value.amount()));
+        self.note_beside(pooled_before.desk, before, less, true);
+        self.note_beside(pooled.desk, entry, more, false);
+        self.month -= less;
+        self.month += more;
         if less != more || pooled_before.desk != pooled.desk {
             subtract(&mut self.by_desk, pooled_before.desk, less);
             *self.by_desk.entry(pooled.desk).or_default() += more;
