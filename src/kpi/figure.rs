@@ -161,7 +161,7 @@ impl Ratio {
         self.numerator.to_f64() / self.denominator.to_f64()
     }
 
-    /// About the quotient of the bare terms: wrong by less than [`APART`] of itself.
+    /// About the quotient of the bare terms: wrong by less than `APART` of itself.
     pub fn about(&self) -> f64 {
         // Most terms are small, and those convert in no time.
         let term =
