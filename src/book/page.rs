@@ -568,7 +568,11 @@ impl Sheet {
     }
 
     /// Whether a row stands for its entry in a scope: it is the first of its rows there.
+    #[inline]
     fn counts(&self, row: &Row, by_slot: bool, pools: &Pools, scope: &Scope) -> bool {
+        if scope.slots.is_none() && scope.test.is_none() {
+            return row.part == 0 && scope.is_at_desk(row); // whoever has shares in it
+        }
         let mut alone = None;
         let shares = row.shares(self, &mut alone);
         let is_first = match &scope.slots {

@@ -110,10 +110,16 @@ impl Scope {
             .any(|rest| rest.bps.get() > 0 && self.asks_for(&rest))
     }
 
-    /// Whether a row's deal or lead passes, whoever has a share in it.
-    pub fn keeps(&self, row: &Row, shares: &[Share], pools: &Pools) -> bool {
+    /// Whether a row is at one of the desks that are asked for.
+    #[inline]
+    pub fn is_at_desk(&self, row: &Row) -> bool {
         let at_desk = |desks: &Vec<DeskRef>| desks.binary_search(&row.desk).is_ok();
         self.desks.as_ref().is_none_or(at_desk)
+    }
+
+    /// Whether a row's deal or lead passes, whoever has a share in it.
+    pub fn keeps(&self, row: &Row, shares: &[Share], pools: &Pools) -> bool {
+        self.is_at_desk(row)
             && self.test.as_ref().is_none_or(|test| test.passes(row, shares, self.roles, pools))
     }
 }
