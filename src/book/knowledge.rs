@@ -54,7 +54,7 @@ fn kept_of(history: &[Vec<Version>], keep: impl Fn(usize, &Version) -> bool) -> 
 
 /// All that is told beside sums: pipelines, movements, targets, marketing, standings, peers, evidence, groups, deals
 /// won and data quality.
-fn told(book: &Book) -> Vec<String> {
+pub fn told(book: &Book) -> Vec<String> {
     let mut told = Vec::new();
     for (dates, as_of) in WINDOWS {
         let starts = PeriodStarts { week_start: chrono::Weekday::Mon, fiscal_year_start_month: 1 };

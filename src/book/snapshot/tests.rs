@@ -6,6 +6,7 @@ use proptest::sample::Index;
 use super::super::histories::{
     apply, book_of, currency, exported, id, noon, plain_deal, plain_settings, seen,
 };
+use super::super::knowledge::told;
 use super::super::small_tenant::{history, key};
 use super::{Restoring, Taking};
 use crate::book::{Batch, Book};
@@ -46,6 +47,7 @@ fn assert_same(found: &Book, expected: &Book) -> Result<(), TestCaseError> {
     };
     prop_assert_eq!(sorted(found), sorted(expected));
     prop_assert_eq!(seen(found), seen(expected));
+    prop_assert_eq!(told(found), told(expected));
     Ok(())
 }
 
