@@ -47,7 +47,7 @@ impl Teller<'_> {
             return self.note_cohort(&book.pages, Sign::In);
         }
         for (month, page) in book.pages.range(dates.from.month()..=last.month()) {
-            let (first_day, last_day) = (month.first_day(), month.next().first_day().plus_days(-1));
+            let (first_day, last_day) = (month.first_day(), month.last_day());
             let within = dates.from.max(first_day)..=last.min(last_day);
             let outside = [first_day..=within.start().plus_days(-1), within.end().next()..=last_day];
             if outside.iter().map(|days| coming_count(page, days)).sum::<i64>() > coming_count(page, &within)
@@ -144,7 +144,7 @@ fn each_month<'a>(
 ) -> impl Iterator<Item = (&'a Page, Days)> {
     let (from, last) = (*within.start(), *within.end());
     pages.map(move |(month, page)| {
-        let last_day = month.next().first_day().plus_days(-1);
+        let last_day = month.last_day();
         (page, from.max(month.first_day())..=last.min(last_day))
     })
 }

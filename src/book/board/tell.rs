@@ -176,7 +176,7 @@ impl Teller<'_> {
         let rates = if parts.work { RatesOn::Day(last) } else { rates };
         let book = self.book;
         for (month, page) in book.pages.range(dates.from.month()..=last.month()) {
-            let (first_day, last_day) = (month.first_day(), month.next().first_day().plus_days(-1));
+            let (first_day, last_day) = (month.first_day(), month.last_day());
             let within = dates.from.max(first_day)..=last.min(last_day);
             let outside = [first_day..=within.start().plus_days(-1), within.end().next()..=last_day];
             let outside_count = outside.iter().map(|days| self.row_count(page, days)).sum::<i64>();
