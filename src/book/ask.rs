@@ -1,6 +1,6 @@
 //! Asking a book: whose rows a question folds, and what it finds.
 
-use std::collections::HashSet;
+use hashbrown::HashSet;
 
 use super::Book;
 use super::chain::Chain;
@@ -179,9 +179,9 @@ impl Book {
             }),
             credited: filter.credit.map(|credit| credit == CreditFilter::Credited),
             leads: (reads_leads && filter.asks_for_deals_only()).then(|| self.leads_of_passing_deals(filter)),
-            ..Test::of(&self.pools)
+            ..Test::default()
         };
-        (!test.asks_for_nothing()).then_some(test)
+        (!test.asks_for_nothing()).then(|| test.about(&self.pools))
     }
 
     fn asked_channels(&self, filter: &Filter) -> Option<HashSet<Option<ChannelRef>>> {

@@ -131,7 +131,13 @@ impl BoardQuestion {
 
     /// Whether a board of this question answers another one too.
     pub(super) fn answers(&self, other: &Self) -> bool {
-        self.parts.include(other.parts) && *self == Self { parts: self.parts, ..other.clone() }
+        let Self { kind, include_sub_partners, filter, roles, dates, as_of, rates, parts, open_at_rates_of } =
+            other;
+        self.parts.include(*parts)
+            && (self.kind, self.include_sub_partners, self.roles) == (*kind, *include_sub_partners, *roles)
+            && (self.dates, self.as_of, self.rates) == (*dates, *as_of, *rates)
+            && self.open_at_rates_of == *open_at_rates_of
+            && self.filter == *filter
     }
 
     /// With their open deals on `as_of`.

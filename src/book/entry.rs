@@ -130,8 +130,17 @@ pub type Slot = Option<PartnerRef>;
 // === impl Event ===
 
 impl Event {
-    /// The least in order.
-    pub const LEAST: Self = Self::DealOpened(Outcome::Open);
+    /// Its place among all events, in their order.
+    pub const fn rank(self) -> u8 {
+        match self {
+            Self::DealOpened(outcome) => outcome as u8,
+            Self::DealEnded(outcome) => 5 + outcome as u8,
+            Self::LeadCreated(outcome) => 10 + outcome as u8,
+            Self::LeadConverted => 13,
+            Self::LeadDisqualified => 14,
+            Self::ProspectEnded(outcome) => 15 + outcome as u8,
+        }
+    }
 
     /// Whether it is the opening of a deal.
     pub fn is_opening(self) -> bool {

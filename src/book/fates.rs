@@ -6,23 +6,37 @@
 //! Invariant, checked by `Page::verify` in tests: a page's fates are what its rows say.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+use hashbrown::HashMap;
 
 use super::entry::{Entry, Event, Outcome, ProspectOutcome, Share};
-use super::page::Page;
+use super::packed::PartnerRef;
+use super::page::{Page, Row};
 use super::pools::DeskRef;
 use crate::domain::calendar::Date;
 use crate::domain::record::Role;
+
+/// Of slots to which so many prospects came in a month the days are known too. Under test few, so that small
+/// histories go both ways.
+const COURSES_FROM: i64 = if cfg!(test) { 2 } else { 128 };
 
 /// What was sourced, for slots.
 #[derive(Debug)]
 pub(super) struct Fates {
     pub slots: Vec<Fate>,
     pub desks: Vec<Fate>,
-    /// Of everyone, by the day on which they came.
-    pub days: BTreeMap<Date, Fate>,
+    /// Of everyone.
+    pub all: Courses,
+    /// Of slots that had many when the fates were told.
+    courses: HashMap<PartnerRef, Courses>,
     /// No outcome came later. It may have come earlier, since it isn't taken back with the entry that had it.
     pub last_outcome_on: Date,
 }
+
+/// By the days on which prospects came, and on which their outcomes did.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Courses(BTreeMap<(Date, Date), Fate>);
 
 /// Prospects that came together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,28 +84,67 @@ impl Fate {
     }
 }
 
+// === impl Courses ===
+
+impl Courses {
+    fn note(&mut self, (came_on, outcome_on): (Date, Date), fate: &Fate) {
+        let sum = self.0.entry((came_on, outcome_on)).or_default();
+        sum.add(fate);
+        if *sum == Fate::default() {
+            self.0.remove(&(came_on, outcome_on));
+        }
+    }
+
+    /// What became by `as_of` of those that came on some days.
+    pub fn fate(&self, days: RangeInclusive<Date>, as_of: Date) -> Fate {
+        let mut sum = Fate::default();
+        for (&(_, outcome_on), fate) in self.0.range((*days.start(), Date::FIRST)..=(*days.end(), Date::NEVER)) {
+            sum.prospect_count += fate.prospect_count;
+            if outcome_on <= as_of {
+                sum.purchased_count += fate.purchased_count;
+                sum.lost_count += fate.lost_count;
+            }
+        }
+        sum
+    }
+}
+
 // === impl Fates ===
 
 impl Fates {
     pub fn of(page: &Page) -> Self {
-        let (slots, desks, days) = Default::default();
-        let mut fates = Self { slots, desks, days, last_outcome_on: Date::FIRST };
-        for sheet in [&page.opened, &page.leads] {
-            for row in sheet.rows() {
-                let Some(outcome) = fate_of(row.event, row.is_prospect()) else { continue };
-                let fate = Fate::of(outcome, 1);
-                if row.role() == Role::Sourced
-                    && let Some(partner) = row.slot
-                {
-                    add(&mut fates.slots, partner.index(), &fate);
-                }
-                if row.part == 0 {
-                    add(&mut fates.desks, row.desk.index(), &fate);
-                    fates.note_day(row.on, row.other_on, &fate);
-                }
+        let mut fates = Self {
+            slots: Vec::new(),
+            desks: Vec::new(),
+            all: Courses::default(),
+            courses: HashMap::new(),
+            last_outcome_on: Date::FIRST,
+        };
+        each_coming(page, |row, fate| {
+            if row.role() == Role::Sourced
+                && let Some(partner) = row.slot
+            {
+                add(&mut fates.slots, partner.index(), fate);
             }
-        }
+            if row.part == 0 {
+                add(&mut fates.desks, row.desk.index(), fate);
+                fates.note_days(row.on, row.other_on, fate);
+            }
+        });
+        let has_many = |partner: PartnerRef| {
+            fates.slots.get(partner.index()).is_some_and(|fate| fate.prospect_count >= COURSES_FROM)
+        };
+        each_coming(page, |row, fate| {
+            if let Some(partner) = row.slot.filter(|&partner| row.role() == Role::Sourced && has_many(partner)) {
+                fates.courses.entry(partner).or_default().note((row.on, row.other_on), fate);
+            }
+        });
         fates
+    }
+
+    /// Those of what a partner sourced, where they are known by their days.
+    pub fn courses(&self, partner: PartnerRef) -> Option<&Courses> {
+        self.courses.get(&partner)
     }
 
     /// Adds an entry, or, with a count of -1, takes it out.
@@ -101,15 +154,27 @@ impl Fates {
         let sourced = |share: &&Share| share.role == Role::Sourced;
         for partner in entry.shares.iter().filter(sourced).filter_map(|share| share.slot) {
             add(&mut self.slots, partner.index(), &fate);
+            if let Some(courses) = self.courses.get_mut(&partner) {
+                courses.note((entry.on, entry.other_on), &fate);
+            }
         }
         add(&mut self.desks, desk.index(), &fate);
-        self.note_day(entry.on, entry.other_on, &fate);
+        self.note_days(entry.on, entry.other_on, &fate);
     }
 
-    fn note_day(&mut self, on: Date, outcome_on: Date, fate: &Fate) {
-        self.days.entry(on).or_default().add(fate);
+    fn note_days(&mut self, came_on: Date, outcome_on: Date, fate: &Fate) {
+        self.all.note((came_on, outcome_on), fate);
         if outcome_on != Date::NEVER {
             self.last_outcome_on = self.last_outcome_on.max(outcome_on);
+        }
+    }
+}
+
+/// Calls `take` with each row of a page that is the coming of a prospect, and its fate.
+fn each_coming(page: &Page, mut take: impl FnMut(&Row, &Fate)) {
+    for row in [&page.opened, &page.leads].into_iter().flat_map(|sheet| sheet.rows()) {
+        if let Some(outcome) = fate_of(row.event, row.is_prospect()) {
+            take(row, &Fate::of(outcome, 1));
         }
     }
 }
@@ -123,21 +188,26 @@ fn add(all: &mut Vec<Fate>, at: usize, fate: &Fate) {
 
 #[cfg(test)]
 impl Fates {
-    /// Whether both say the same of everyone.
-    pub fn equals(&self, other: &Self) -> bool {
+    /// Checks that they say of everyone what the page's rows say.
+    pub fn verify(&self, page: &Page) {
         let told = |fates: &Vec<Fate>| {
             let mut fates = fates.clone();
             while fates.pop_if(|last| *last == Fate::default()).is_some() {}
             fates
         };
-        let by_day = |fates: &Self| {
-            let mut days = fates.days.clone();
-            days.retain(|_, fate| *fate != Fate::default());
-            days
-        };
-        told(&self.slots) == told(&other.slots)
-            && told(&self.desks) == told(&other.desks)
-            && by_day(self) == by_day(other)
-            && self.last_outcome_on >= other.last_outcome_on
+        let fresh = Self::of(page);
+        assert_eq!(told(&self.slots), told(&fresh.slots), "of slots");
+        assert_eq!(told(&self.desks), told(&fresh.desks), "of desks");
+        assert_eq!(self.all, fresh.all, "by days");
+        assert!(self.last_outcome_on >= fresh.last_outcome_on);
+        for (&partner, courses) in &self.courses {
+            let mut expected = Courses::default();
+            each_coming(page, |row, fate| {
+                if row.role() == Role::Sourced && row.slot == Some(partner) {
+                    expected.note((row.on, row.other_on), fate);
+                }
+            });
+            assert_eq!(*courses, expected, "of {partner:?} by days");
+        }
     }
 }

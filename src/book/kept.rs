@@ -168,6 +168,12 @@ impl KeptBoards {
         board
     }
 
+    /// One that is told already.
+    fn told(&self, asked: &BoardQuestion) -> Option<Arc<KeptBoard>> {
+        let boards = self.boards.lock();
+        boards.iter().find(|board| board.told.get().is_some() && board.asked.answers(asked)).map(Arc::clone)
+    }
+
     /// Before a batch: drops what nobody has asked for since long. Returns whether there is any board left.
     pub(super) fn begin_batch(&mut self) -> bool {
         self.batch_count += 1;
@@ -218,6 +224,11 @@ impl Book {
             ToldBoard { edition, telling, extent: self.extent(), board, regions: OnceLock::new() }
         });
         kept
+    }
+
+    /// The same where it is kept.
+    pub(super) fn board_if_told(&self, asked: &BoardQuestion) -> Option<Arc<KeptBoard>> {
+        self.kept.told(asked)
     }
 
     /// How many boards were told, kept ones not again: what watches and questions cost.

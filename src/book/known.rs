@@ -15,6 +15,7 @@ use super::packed::{
     TermKind, TermRef, UnitRef,
 };
 use super::records::{Cursor, Records, StoredVersion};
+use super::telling::all_threads;
 use crate::domain::calendar::Instant;
 use crate::domain::ids::kind;
 use crate::domain::premises::Knowledge;
@@ -99,7 +100,7 @@ impl Recollection {
             book.records.insert(first, arrival);
         }
         book.tell_named();
-        book.tell_all(1); // others are asked meanwhile
+        book.tell_all(all_threads());
         book
     }
 
@@ -122,7 +123,7 @@ impl Recollection {
     }
 
     fn take_leads(&mut self, records: &Records, done: usize, count: usize) -> Place {
-        for lead in records.dictionary.leads.refs().skip(done).take(count) {
+        for lead in records.dictionary.leads.refs_from(done).take(count) {
             for version in records.leads.versions(lead).iter() {
                 if self.knows(records, version) {
                     self.take_lead(records, lead, version);
@@ -134,7 +135,7 @@ impl Recollection {
     }
 
     fn take_deals(&mut self, records: &Records, done: usize, count: usize) -> Option<Place> {
-        for deal in records.dictionary.deals.refs().skip(done).take(count) {
+        for deal in records.dictionary.deals.refs_from(done).take(count) {
             for version in records.deals.versions(deal).iter() {
                 if self.knows(records, version) {
                     self.take_deal(records, deal, version);

@@ -100,6 +100,10 @@ impl Orders {
         self.0.get_mut().clear();
     }
 
+    fn has(&self, key: OrderKey) -> bool {
+        self.0.lock().iter().any(|(known, _)| *known == key)
+    }
+
     fn get_or_tell(&self, key: OrderKey, tell: impl FnOnce() -> Order) -> Arc<Order> {
         let known = self.0.lock().iter().find(|(known, _)| *known == key).map(|(_, order)| Arc::clone(order));
         known.unwrap_or_else(|| {
@@ -241,6 +245,12 @@ impl LeaderboardQuestion {
             .of_parts(self.ranked_by.parts());
         if self.ranked_by.is_of_open_deals() { asked.with_open(&self.premises) } else { asked }
     }
+
+    /// Of the board of the peers, where there is one, that edition.
+    fn order_key(&self, peers: Option<&KeptBoard>) -> OrderKey {
+        let Self { ranked_by, ties, rate_rule, .. } = *self;
+        OrderKey { ranked_by, ties, rate_rule, peers: peers.map(KeptBoard::edition) }
+    }
 }
 
 // === impl Book ===
@@ -265,8 +275,7 @@ impl Book {
         });
         let returns = (asked.ranked_by == RankedBy::MarketingChannel)
             .then(|| self.marketing_returns(asked, window, rates, &mut oldest_rate_on));
-        let LeaderboardQuestion { ranked_by, ties, rate_rule, .. } = *asked;
-        let key = OrderKey { ranked_by, ties, rate_rule, peers: peers.as_ref().map(|peers| peers.edition()) };
+        let key = asked.order_key(peers.as_deref());
         let (order, asked) = (Arc::new(Order::new(Vec::new())), asked.clone());
         let told = Leaderboard { book: self, asked, board, peers, returns, order, oldest_rate_on };
         let order = match told.returns {
@@ -275,6 +284,20 @@ impl Book {
             None => told.board.orders().get_or_tell(key, || told.tell_order()),
         };
         Leaderboard { order, ..told }
+    }
+
+    /// Whether such a board is kept in its order: nothing has to be told but its rows.
+    pub fn keeps_leaderboard(&self, asked: &LeaderboardQuestion, window: &Window, rates: RatesOn) -> bool {
+        let question = asked.board(window, rates);
+        let board = || self.board_if_told(&question);
+        match asked.ranked_by {
+            RankedBy::MarketingChannel => false, // what was spent changes without the board
+            RankedBy::ValueScore => {
+                let Some(peers) = self.board_if_told(&question.clone().of_peers()) else { return false };
+                board().is_some_and(|board| board.orders().has(asked.order_key(Some(&peers))))
+            }
+            _ => board().is_some_and(|board| board.orders().has(asked.order_key(None))),
+        }
     }
 
     /// The number of the subject that counts in place of the one with this id.

@@ -82,9 +82,10 @@ use self::roster::Rosters;
 use self::spends::Spends;
 use self::stock::Stocks;
 use self::trees::{Sent, Trees};
+use crate::domain::amount::BasisPoints;
 use crate::domain::calendar::Instant;
 use crate::domain::exchange::{Rate, RateKey};
-use crate::domain::ids::{Id, kind};
+use crate::domain::ids::{Id, Term, kind};
 use crate::domain::record::{Record, Settings, State, Version, VersionKey, canonical};
 
 pub use self::board::BoardQuestion;
@@ -218,6 +219,9 @@ impl Book {
         match prepared.0 {
             Retell::Nothing => {}
             Retell::Deals(new_ground, retold) => {
+                if stage_probabilities(&new_ground) != stage_probabilities(&self.ground) {
+                    stocks.clear();
+                }
                 (deals, ground) = (retold, Some(new_ground));
                 kept.clear();
             }
@@ -510,6 +514,10 @@ impl Book {
 
 fn entries_of(told: &[ToldDeal]) -> impl Iterator<Item = &Entries> {
     told.iter().map(|told| &told.entries)
+}
+
+fn stage_probabilities(ground: &Ground) -> Option<&BTreeMap<Term, BasisPoints>> {
+    ground.settings.as_ref().map(|settings| &settings.stage_probabilities)
 }
 
 fn current_rate(chain: &Chain<State<Rate>>) -> Option<Rate> {

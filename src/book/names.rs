@@ -211,7 +211,12 @@ impl<K> Names<K> {
     }
 
     pub fn refs(&self) -> impl Iterator<Item = Ref<K>> + use<K> {
-        (0..self.len() as u32).map(Ref::new)
+        self.refs_from(0)
+    }
+
+    /// Those from a number on.
+    pub fn refs_from(&self, number: usize) -> impl Iterator<Item = Ref<K>> + use<K> {
+        (number as u32..self.len() as u32).map(Ref::new)
     }
 
     /// The first `count` names after `after` by their bytes, of those that `keep` keeps.

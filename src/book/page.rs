@@ -8,24 +8,32 @@
 //!    slots with many rows also by day: no question about a slot reads more than [`DAYS_FROM_ROWS`] rows of a page.
 
 mod gathered;
+mod row;
+mod rows;
+#[cfg(test)]
+mod verify;
 
-use std::collections::{BTreeMap, HashMap, btree_map};
+use std::collections::{BTreeMap, btree_map};
 use std::sync::OnceLock;
 
+use hashbrown::HashMap;
 use smallvec::SmallVec;
 
-use super::entry::{Entry, Event, Outcome, Share, Slot, Value, measures, part};
+use self::row::rows_of;
+use self::rows::Rows;
+use super::entry::{Entry, Event, Share, Slot, part};
 use super::fates::Fates;
 use super::net::Net;
-use super::pools::{DeskRef, OddsRef, Pooled, Pools, TraitsRef};
+use super::pools::{DeskRef, Pooled, Pools};
 use super::scope::Scope;
-use crate::domain::amount::{Amount, BasisPoints, Currency};
+use crate::domain::amount::{Amount, Currency};
 use crate::domain::calendar::{Date, DateRange};
 use crate::domain::premises::RatesOn;
 use crate::domain::record::Role;
 use crate::kpi::measures::Measures;
 
 pub use self::gathered::{Gathered, Renumbered};
+pub use self::row::Row;
 
 /// Under test few, so that small histories split chunks.
 const CHUNK_ROWS: usize = if cfg!(test) { 4 } else { 256 };
@@ -35,65 +43,6 @@ const SLOTS_WEIGHED_MAX: usize = 16;
 
 /// Slots with as many rows in a month have their sums by day too. Under test few, so that small histories do.
 pub(super) const DAYS_FROM_ROWS: u32 = if cfg!(test) { 3 } else { 256 };
-
-/// One share of an entry. There are millions of them, and a question reads thousands: small is fast.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Row {
-    pub slot: Slot,
-    pub on: Date,
-    /// The number of the deal or lead.
-    pub of: u32,
-    pub other_on: Date,
-    pub desk: DeskRef,
-    pub traits: TraitsRef,
-    /// Of the whole deal.
-    value: PackedValue,
-    terms: PackedTerms,
-    pub event: Event,
-    /// Which of the entry's shares it is.
-    pub part: u8,
-    marks: Marks,
-}
-
-const _: () = assert!(size_of::<Row>() == 56);
-
-/// A [`Value`] without the room for a tag.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct PackedValue {
-    amount_e4: i64,
-    /// Of the rate that converted it.
-    rate_on: Date,
-    kind: ValueKind,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ValueKind {
-    Unknown,
-    Own,
-    Unconverted(Currency),
-    Converted(Currency),
-}
-
-/// A row's [`Terms`](super::entry::Terms).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct PackedTerms {
-    since: Date,
-    /// [`Date::NEVER`]: none.
-    expected_close: Date,
-    /// None: there are no terms.
-    odds: Option<OddsRef>,
-}
-
-/// How a deal stands in the pipeline from a date on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StandsAs {
-    pub odds: OddsRef,
-    pub expected_close: Option<Date>,
-}
-
-/// A role and three facts, in a byte.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Marks(u8);
 
 /// What happened in one month.
 #[derive(Default)]
@@ -134,119 +83,6 @@ pub struct Sheet {
 struct Shared {
     shares: SmallVec<[Share; 1]>,
     first: Row,
-}
-
-type Key = (Slot, Date, u32, u8, Event);
-
-// === impl PackedValue ===
-
-impl PackedValue {
-    fn new(value: Value) -> Self {
-        let amount_e4 = value.amount().map_or(0, Amount::e4);
-        let (kind, rate_on) = match value {
-            Value::Unknown => (ValueKind::Unknown, Date::NEVER),
-            Value::Own(_) => (ValueKind::Own, Date::NEVER),
-            Value::Unconverted(from) => (ValueKind::Unconverted(from), Date::NEVER),
-            Value::Converted { from, oldest_rate_on, .. } => (ValueKind::Converted(from), oldest_rate_on),
-        };
-        Self { amount_e4, rate_on, kind }
-    }
-
-    fn value(self) -> Value {
-        let amount = || Amount::try_from_e4(self.amount_e4).expect("amounts went in as amounts");
-        match self.kind {
-            ValueKind::Unknown => Value::Unknown,
-            ValueKind::Own => Value::Own(amount()),
-            ValueKind::Unconverted(from) => Value::Unconverted(from),
-            ValueKind::Converted(from) => {
-                Value::Converted { amount: amount(), from, oldest_rate_on: self.rate_on }
-            }
-        }
-    }
-}
-
-// === impl Marks ===
-
-impl Marks {
-    const ROLE: u8 = 0b0011;
-    const SHARED: u8 = 0b0100;
-    const PROSPECT: u8 = 0b1000;
-    const BY_CHANNEL: u8 = 0b1_0000;
-
-    fn of(entry: &Entry, role: Role) -> Self {
-        let mark = |holds: bool, mark: u8| if holds { mark } else { 0 };
-        Self(
-            role as u8
-                | mark(entry.shares.len() > 1, Self::SHARED)
-                | mark(entry.is_prospect, Self::PROSPECT)
-                | mark(entry.traits.channel.is_some(), Self::BY_CHANNEL),
-        )
-    }
-}
-
-// === impl Row ===
-
-impl Row {
-    fn key(&self) -> Key {
-        (self.slot, self.on, self.of, self.part, self.event)
-    }
-
-    pub fn role(&self) -> Role {
-        match self.marks.0 & Marks::ROLE {
-            0 => Role::Sourced,
-            1 => Role::Influenced,
-            _ => Role::Fulfilled,
-        }
-    }
-
-    /// Whether the entry has other shares: [`Sheet`] knows them.
-    pub fn is_shared(&self) -> bool {
-        self.marks.0 & Marks::SHARED != 0
-    }
-
-    pub fn is_prospect(&self) -> bool {
-        self.marks.0 & Marks::PROSPECT != 0
-    }
-
-    /// Of the whole deal.
-    pub fn value(&self) -> Value {
-        self.value.value()
-    }
-
-    /// How the deal stands at the end of a date before its end, where the row knows that: else an earlier
-    /// version says it.
-    pub fn stands_as(&self, on: Date) -> Option<StandsAs> {
-        let PackedTerms { since, expected_close, odds } = self.terms;
-        let odds = odds.filter(|_| since <= on)?;
-        Some(StandsAs { odds, expected_close: (expected_close != Date::NEVER).then_some(expected_close) })
-    }
-
-    /// Of an end: whether its host sent the deal once, as closed.
-    pub fn was_sent_closed(&self) -> bool {
-        let is_closed = !matches!(self.event, Event::DealEnded(Outcome::Open | Outcome::Expired));
-        is_closed && self.terms.odds.is_some()
-    }
-
-    /// What the row's entry adds, once: its counts, and `amount` of money.
-    pub fn measures(&self, amount: Option<Amount>) -> Measures {
-        let measures = measures(self.event, self.on, self.other_on, self.is_prospect(), amount);
-        measures.by_channel(self.marks.0 & Marks::BY_CHANNEL != 0)
-    }
-
-    /// The shares of the row's entry.
-    pub fn shares<'a>(&self, sheet: &'a Sheet, alone: &'a mut Option<Share>) -> &'a [Share] {
-        // Most entries have one share: those aren't looked up.
-        let shared = if self.is_shared() { sheet.shared.get(&(self.of, self.event)) } else { None };
-        match shared {
-            Some(shared) => &shared.shares,
-            None => std::slice::from_ref(alone.insert(self.whole_share())),
-        }
-    }
-
-    /// The share of an entry that has no other.
-    fn whole_share(&self) -> Share {
-        Share { slot: self.slot, role: self.role(), bps: BasisPoints::WHOLE }
-    }
 }
 
 /// The counts of measures, without their amounts: what a shared entry adds once too often where several
@@ -469,7 +305,7 @@ impl Page {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.sheets().into_iter().all(|sheet| sheet.rows.chunks.is_empty())
+        self.sheets().into_iter().all(|sheet| sheet.rows.is_empty())
     }
 
     /// The sum over `dates` of this month of each entry, once and whole.
@@ -510,7 +346,7 @@ impl Page {
     pub fn row_count(&self, slot: Option<Slot>) -> u32 {
         match slot {
             Some(slot) => self.by_slot.get(&slot).map_or(0, |sums| sums.row_count),
-            None => self.ended.rows.chunks.len() as u32 * (CHUNK_ROWS / 2) as u32,
+            None => (self.ended.rows.count_at_most() / 2) as u32,
         }
     }
 
@@ -599,7 +435,7 @@ impl Sheet {
             Some(slots) if slots.len() <= SLOTS_WEIGHED_MAX && !scope.asks_for_unkept_rest() => {
                 slots.iter().map(|&slot| self.rows.count_of_slot(slot, from, last)).sum()
             }
-            _ => self.rows.chunks.len() * CHUNK_ROWS,
+            _ => self.rows.count_at_most(),
         }
     }
 
@@ -643,37 +479,14 @@ impl Parts<'_> {
 
     /// The scope's part of a whole amount.
     pub fn of(&self, whole: Amount) -> Amount {
-        if self.scope.slots.is_none() {
+        let is_alone = !self.row.is_shared() && !self.scope.asks_for_unkept_rest();
+        if self.scope.slots.is_none() || is_alone {
             return whole;
         }
         let mut alone = None;
         let shares = self.scope.with_unkept_rests(self.row.shares(self.sheet, &mut alone));
         part(whole, &shares, |share| self.scope.asks_for(share))
     }
-}
-
-fn rows_of(pooled: Pooled, entry: &Entry) -> impl Iterator<Item = Row> {
-    let terms = match entry.terms {
-        Some(terms) => PackedTerms {
-            since: terms.since,
-            expected_close: terms.expected_close.unwrap_or(Date::NEVER),
-            odds: pooled.odds,
-        },
-        None => PackedTerms { since: Date::NEVER, expected_close: Date::NEVER, odds: None },
-    };
-    (0u8..).zip(&entry.shares).map(move |(at, share)| Row {
-        slot: share.slot,
-        on: entry.on,
-        of: entry.of,
-        other_on: entry.other_on,
-        desk: pooled.desk,
-        traits: pooled.traits,
-        value: PackedValue::new(entry.value),
-        terms,
-        event: entry.event,
-        part: at,
-        marks: Marks::of(entry, share.role),
-    })
 }
 
 /// What each slot sourced of an entry.
@@ -703,200 +516,5 @@ fn subtract<K: Ord>(sums: &mut BTreeMap<K, Measures>, key: K, measures: Measures
         if *sum.get() == Measures::default() {
             sum.remove();
         }
-    }
-}
-
-/// Rows in order, in chunks: putting one in or taking one out moves few others.
-#[derive(Default)]
-struct Rows {
-    /// Ordered; none is empty.
-    chunks: Vec<Vec<Row>>,
-}
-
-// === impl Rows ===
-
-impl Rows {
-    /// The chunk in which a row of `key` lies or would lie.
-    fn chunk_of(&self, key: Key) -> usize {
-        self.chunks.partition_point(|chunk| chunk[0].key() <= key).saturating_sub(1)
-    }
-
-    fn insert(&mut self, row: Row) {
-        if self.chunks.is_empty() {
-            self.chunks.push(vec![row]);
-            return;
-        }
-        let mut at = self.chunk_of(row.key());
-        if self.chunks[at].len() == CHUNK_ROWS {
-            let rest = self.chunks[at].split_off(CHUNK_ROWS / 2);
-            let goes_into_rest = rest[0].key() <= row.key();
-            self.chunks.insert(at + 1, rest);
-            at += usize::from(goes_into_rest);
-        }
-        let chunk = &mut self.chunks[at];
-        let place = chunk.partition_point(|known| known.key() < row.key());
-        debug_assert!(chunk.get(place).is_none_or(|known| known.key() != row.key()), "rows are strict");
-        if chunk.len() == chunk.capacity() {
-            // Doubled, but never to more than it may hold.
-            chunk.reserve_exact(chunk.len().min(CHUNK_ROWS - chunk.len()));
-        }
-        chunk.insert(place, row);
-    }
-
-    fn remove(&mut self, row: &Row) {
-        if self.chunks.is_empty() {
-            return;
-        }
-        let at = self.chunk_of(row.key());
-        let chunk = &mut self.chunks[at];
-        if let Ok(place) = chunk.binary_search_by_key(&row.key(), Row::key) {
-            chunk.remove(place);
-        }
-        if chunk.is_empty() {
-            self.chunks.remove(at);
-        }
-    }
-
-    fn get_mut(&mut self, key: Key) -> Option<&mut Row> {
-        if self.chunks.is_empty() {
-            return None;
-        }
-        let at = self.chunk_of(key);
-        let chunk = &mut self.chunks[at];
-        let place = chunk.binary_search_by_key(&key, Row::key).ok()?;
-        Some(&mut chunk[place])
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &Row> {
-        self.chunks.iter().flatten()
-    }
-
-    /// The rows from `from` to `last`, and some others: of a chunk that is one slot's alone, whose rows are in
-    /// the order of their dates, only what lies between.
-    fn within(&self, from: Date, last: Date) -> impl Iterator<Item = &Row> {
-        self.chunks.iter().flat_map(move |chunk| {
-            let slots = chunk.first().zip(chunk.last()).map(|(first, last)| (first.slot, last.slot));
-            match slots.filter(|(first, last)| first == last) {
-                Some(_) => {
-                    let start = chunk.partition_point(|row| row.on < from);
-                    let end = start + chunk[start..].partition_point(|row| row.on <= last);
-                    &chunk[start..end]
-                }
-                None => &chunk[..],
-            }
-        })
-    }
-
-    /// How many rows of a slot there are from `from` to `last`, at most.
-    fn count_of_slot(&self, slot: Slot, from: Date, last: Date) -> usize {
-        if self.chunks.is_empty() {
-            return 0;
-        }
-        let place = |key: Key, chunk: usize| {
-            chunk * CHUNK_ROWS + self.chunks[chunk].partition_point(|row| row.key() < key)
-        };
-        let (least, end) = ((slot, from, 0, 0, Event::LEAST), (slot, last, u32::MAX, u8::MAX, Event::LEAST));
-        place(end, self.chunk_of(end)).saturating_sub(place(least, self.chunk_of(least)))
-    }
-
-    /// The rows of a slot from `from` to `last`.
-    fn of_slot(&self, slot: Slot, from: Date, last: Date) -> impl Iterator<Item = &Row> {
-        let least = (slot, from, 0, 0, Event::LEAST);
-        let chunk = if self.chunks.is_empty() { 0 } else { self.chunk_of(least) };
-        let start = self.chunks.get(chunk).map_or(0, |chunk| chunk.partition_point(|row| row.key() < least));
-        let rows = self.chunks[chunk..].iter().flatten().skip(start);
-        rows.take_while(move |row| row.slot == slot && row.on <= last)
-    }
-}
-
-#[cfg(test)]
-impl Page {
-    /// Checks the invariants against the rows alone.
-    pub fn verify(&self) {
-        let mut fresh = Page::default();
-        for sheet in self.sheets() {
-            let rows: Vec<&Row> = sheet.rows().collect();
-            assert!(rows.windows(2).all(|pair| pair[0].key() < pair[1].key()), "rows are strictly ordered");
-            assert!(sheet.rows.chunks.iter().all(|chunk| (1..=CHUNK_ROWS).contains(&chunk.len())));
-            let foreign = rows.iter().filter(|row| row.value().foreign_currency().is_some()).count();
-            assert_eq!(sheet.foreign_row_count, foreign);
-            for row in rows {
-                let mut alone = None;
-                let shares = row.shares(sheet, &mut alone);
-                assert_eq!(row.is_shared(), shares.len() > 1);
-                let mine = shares[if row.is_shared() { usize::from(row.part) } else { 0 }];
-                assert_eq!((mine.slot, mine.role), (row.slot, row.role()));
-                if row.role() == Role::Sourced {
-                    let amount = row.value().amount().map(|whole| sourced_part(whole, shares, row.slot));
-                    fresh.by_slot.entry(row.slot).or_default().add(row.on, row.measures(amount));
-                }
-                if row.part == 0 {
-                    let whole = row.measures(row.value().amount());
-                    *fresh.by_desk.entry(row.desk).or_default() += whole;
-                    *fresh.by_day.entry(row.on).or_default() += whole;
-                }
-            }
-        }
-        fn filled<K: Ord + Copy>(sums: &BTreeMap<K, Measures>) -> BTreeMap<K, Measures> {
-            let is_filled = |(_, sum): &(&K, &Measures)| **sum != Measures::default();
-            sums.iter().filter(is_filled).map(|(&key, &sum)| (key, sum)).collect()
-        }
-        let months = |page: &Page| -> BTreeMap<Slot, (u32, Measures)> {
-            page.by_slot.iter().map(|(&slot, sums)| (slot, (sums.row_count, sums.month))).collect()
-        };
-        assert_eq!(months(self), months(&fresh), "by_slot");
-        for (&slot, sums) in &self.by_slot {
-            assert!(!sums.lacks_days(), "{slot:?} has days");
-            if let Some(days) = &sums.days {
-                let mut expected = BTreeMap::<Date, Measures>::new();
-                self.each_sourced(slot, Date::FIRST, Date::NEVER, |on, measures| {
-                    *expected.entry(on).or_default() += measures;
-                });
-                assert_eq!(filled(days), filled(&expected), "days of {slot:?}");
-            }
-        }
-        assert_eq!(filled(&self.by_desk), filled(&fresh.by_desk), "by_desk");
-        assert_eq!(filled(&self.by_day), filled(&fresh.by_day), "by_day");
-        assert_eq!(self.month, sum(fresh.by_day.values().copied()), "month");
-        if let Some(net) = self.net.get() {
-            assert!(net.equals(&Net::of(self)), "the net is that of the sums");
-        }
-        if let Some(fates) = self.fates.get() {
-            assert!(fates.equals(&Fates::of(self)), "the fates are those of the rows");
-        }
-
-        for sheet in self.sheets() {
-            let shared_row_count = sheet.rows().filter(|row| row.is_shared()).count();
-            assert_eq!(
-                sheet.shared.values().map(|shared| shared.shares.len()).sum::<usize>(),
-                shared_row_count
-            );
-        }
-        let amounts = |sums: &mut dyn Iterator<Item = &Measures>| {
-            sums.fold([0; 4], |[opened, won, lost, expired], sum| {
-                let Measures { opened: o, won: w, lost: l, expired: e, .. } = sum;
-                [opened + o.amount_e4, won + w.amount_e4, lost + l.amount_e4, expired + e.amount_e4]
-            })
-        };
-        let (parts, whole) =
-            (amounts(&mut self.by_slot.values().map(|sums| &sums.month)), amounts(&mut self.by_day.values()));
-        assert_eq!(parts, whole, "the parts and the uncredited rest add up");
-    }
-
-    /// All that the page holds, to be compared, but how deals stand: how many versions say that isn't restored.
-    pub fn contents(&self) -> impl PartialEq + std::fmt::Debug + use<> {
-        let sheets = self.sheets().map(|sheet| {
-            let shared: BTreeMap<_, _> =
-                sheet.shared.iter().map(|(key, shared)| (*key, shared.shares.clone())).collect();
-            let terms = PackedTerms { since: Date::NEVER, expected_close: Date::NEVER, odds: None };
-            let rows = sheet.rows().map(|row| Row { terms, ..*row }).collect::<Vec<_>>();
-            (rows, shared, sheet.foreign_row_count)
-        });
-        let filled = |sum: &Measures| *sum != Measures::default();
-        let months = self.by_slot.iter().map(|(&slot, sums)| (slot, sums.month));
-        let by_slot: Vec<_> = months.filter(|(_, sum)| filled(sum)).collect();
-        let by_desk: Vec<_> = self.by_desk.clone().into_iter().filter(|(_, sum)| filled(sum)).collect();
-        let by_day: Vec<_> = self.by_day.clone().into_iter().filter(|(_, sum)| filled(sum)).collect();
-        (sheets, by_slot, by_desk, by_day)
     }
 }

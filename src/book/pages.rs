@@ -199,6 +199,17 @@ impl Pages {
         pages.map(weight).sum()
     }
 
+    /// All rows of the slots of a scope that has one or none.
+    pub fn rows_in_all(&self, scope: &Scope) -> Option<u32> {
+        match scope.slots.as_deref()? {
+            [] => Some(0),
+            [slot] if !scope.asks_for_unkept_rest() => {
+                Some(self.0.values().map(|page| page.row_count(Some(*slot))).sum())
+            }
+            _ => None,
+        }
+    }
+
     /// How many rows [`Self::entries`] looks at, at most.
     pub fn rows_read<'a>(
         &'a self,

@@ -6,7 +6,7 @@
 //! current one, as it is today and where a deal has no other, rows know them too; else they are found deal by
 //! deal. The expected close is the current version's.
 
-use std::collections::{HashMap, HashSet};
+use hashbrown::{HashMap, HashSet};
 
 use super::Book;
 use super::ask::known;
@@ -46,10 +46,12 @@ enum StoodOdds {
 }
 
 /// How likely deals are to be won: their own probability, else that of their stage.
-struct Chances {
-    /// By the numbers of pooled odds.
+pub(super) struct Chances(HashMap<TermRef, BasisPoints>);
+
+/// The same, with those of pooled odds by their numbers: whoever walks many deals looks up no stage.
+struct PooledChances {
     pooled: Vec<Option<BasisPoints>>,
-    of_stages: HashMap<TermRef, BasisPoints>,
+    chances: Chances,
 }
 
 /// A scope's part of an amount, at the rates of some date.
@@ -62,23 +64,30 @@ pub(super) struct Priced {
 // === impl Chances ===
 
 impl Chances {
-    fn new(book: &Book, settings: &Settings) -> Self {
+    pub fn new(book: &Book, settings: &Settings) -> Self {
         let terms = &book.records.dictionary.terms;
         let probabilities = settings.stage_probabilities.iter();
-        let of_stages = probabilities.filter_map(|(stage, bps)| Some((terms.get(stage.as_str())?, *bps)));
-        let mut chances = Self { pooled: Vec::new(), of_stages: of_stages.collect() };
-        chances.pooled = book.pools.odds.values().iter().map(|&odds| chances.of_odds(odds)).collect();
-        chances
+        Self(probabilities.filter_map(|(stage, bps)| Some((terms.get(stage.as_str())?, *bps))).collect())
     }
 
-    fn of_odds(&self, odds: Odds) -> Option<BasisPoints> {
-        odds.probability.or_else(|| self.of_stages.get(&odds.stage?).copied())
+    pub fn of(&self, odds: Odds) -> Option<BasisPoints> {
+        odds.probability.or_else(|| self.0.get(&odds.stage?).copied())
+    }
+}
+
+// === impl PooledChances ===
+
+impl PooledChances {
+    fn new(book: &Book, settings: &Settings) -> Self {
+        let chances = Chances::new(book, settings);
+        let pooled = book.pools.odds.values().iter().map(|&odds| chances.of(odds)).collect();
+        Self { pooled, chances }
     }
 
     fn of(&self, odds: &StoodOdds) -> Option<BasisPoints> {
         match *odds {
             StoodOdds::Pooled(pooled) => self.pooled[pooled.index()],
-            StoodOdds::Earlier(odds) => self.of_odds(odds),
+            StoodOdds::Earlier(odds) => self.chances.of(odds),
         }
     }
 }
@@ -114,10 +123,10 @@ impl Book {
     pub fn open_worth(&self, scope: &Scope, as_of: Date, rates_on: Date) -> Found<Worth> {
         let (mut worth, mut oldest_rate_on) = (Worth::default(), None);
         if let Some(settings) = self.settings() {
-            let chances = Chances::new(self, settings);
-            if self.stock(scope, as_of, |odds, tally| worth.add_all(tally, chances.of_odds(odds))) {
+            if let Some(worth) = self.stock(scope, as_of, settings) {
                 return Found { found: worth, oldest_rate_on: None };
             }
+            let chances = PooledChances::new(self, settings);
             self.pages.open(&self.pools, scope, as_of).for_each(|(row, parts)| {
                 let Some(stood) = self.stood(row, as_of, rates_on, settings) else { return };
                 let amount = stood.value.amount().map(|whole| parts.of(whole));
@@ -138,7 +147,7 @@ impl Book {
         mut take: impl FnMut(&OpenDeal<Option<TermRef>>, Option<Date>),
     ) {
         let Some(settings) = self.settings() else { return };
-        let chances = Chances::new(self, settings);
+        let chances = PooledChances::new(self, settings);
         self.pages.open(&self.pools, scope, as_of).for_each(|(row, parts)| {
             let Some(stood) = self.stood(row, as_of, rates_on, settings) else { return };
             // Of a deal whose host says that it is open, the row knows all.

@@ -313,7 +313,7 @@ impl Records {
             RecordKind::Unit => export!(units, Unit),
             RecordKind::Employee => export!(employees, Employee),
             RecordKind::Lead => {
-                let refs = self.dictionary.leads.refs().skip(cursor.done).take(count);
+                let refs = self.dictionary.leads.refs_from(cursor.done).take(count);
                 let versions = refs.flat_map(|lead| self.versions_of_lead(lead)).collect();
                 return (versions, Some(cursor.further(count, self.dictionary.leads.len())));
             }
@@ -323,7 +323,7 @@ impl Records {
             RecordKind::Rate => export!(rates, Rate),
             RecordKind::Strategy => export!(strategies, Strategy),
             RecordKind::Deal => {
-                let refs = self.dictionary.deals.refs().skip(cursor.done).take(count);
+                let refs = self.dictionary.deals.refs_from(cursor.done).take(count);
                 let versions = refs.flat_map(|deal| self.versions_of_deal(deal)).collect();
                 let next = cursor.further(count, self.dictionary.deals.len());
                 return (versions, Some(next).filter(|next| next.done > 0));

@@ -4,8 +4,9 @@
 //! them.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::sync::atomic::{AtomicU8, Ordering};
+
+use hashbrown::HashSet;
 
 use super::entry::{Share, Slot};
 use super::packed::{ChannelRef, PartnerRef, TermRef};
@@ -136,9 +137,9 @@ fn rest_of(role: Role, shares: &[Share]) -> Share {
 // === impl Test ===
 
 impl Test {
-    /// A test that asks for nothing yet, of what `pools` hold.
-    pub fn of(pools: &Pools) -> Self {
-        Self { verdicts: Verdicts::none_of(pools.traits.values().len()), ..Self::default() }
+    /// With room for what is found of each combination that `pools` hold.
+    pub fn about(self, pools: &Pools) -> Self {
+        Self { verdicts: Verdicts::none_of(pools.traits.values().len()), ..self }
     }
 
     pub fn asks_for_nothing(&self) -> bool {

@@ -310,12 +310,16 @@ fn settings() -> impl Strategy<Value = Record> {
     let code = prop_oneof![3 => Just("USD"), 1 => Just("BDT"), 1 => Just("EUR")];
     let zone = select(&["Asia/Dhaka", "America/New_York", "UTC"][..]);
     let limit = proptest::option::of(select(&[0, 1, 30, u16::MAX][..]));
-    (code, zone, limit, 1u8..=2).prop_map(|(code, zone, time_limit_days, fiscal_year_start_month)| {
+    let chance = proptest::option::of(select(&[0, 2_500, 10_000][..]));
+    let settings = (code, zone, limit, 1u8..=2, chance);
+    settings.prop_map(|(code, zone, time_limit_days, fiscal_year_start_month, chance)| {
+        let stage = |bps| (Term::try_new("negotiation").unwrap(), BasisPoints::try_new(bps).unwrap());
         Record::Settings(Settings {
             reporting_currency: currency(code),
             zone: Zone::try_new(zone).unwrap(),
             fiscal_year_start_month,
             time_limit_days,
+            stage_probabilities: chance.map(stage).into_iter().collect(),
             ..plain_settings()
         })
     })

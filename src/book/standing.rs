@@ -55,8 +55,8 @@ impl Book {
         Stood { standing, oldest_rate_on: fold.oldest_rate_on }
     }
 
-    /// What became by `as_of` of the prospects that came in `dates`: of pages whose outcomes had all come by
-    /// then, what their fates say, of others row by row.
+    /// What became by `as_of` of the prospects that came in `dates`: what the fates of their pages say, and row
+    /// by row where those don't say it.
     pub fn cohort(&self, scope: &Scope, dates: DateRange, as_of: Date) -> Cohort {
         let mut cohort = Cohort::default();
         let last = dates.to.plus_days(-1);
@@ -66,12 +66,8 @@ impl Book {
         for (month, page) in self.pages.range(dates.from.month()..=last.month()) {
             let (from, last) = (dates.from.max(month.first_day()), last.min(month.last_day()));
             let is_whole = (from, last) == (month.first_day(), month.last_day());
-            let fate = if is_served_by_fates(scope) && page.fates().last_outcome_on <= as_of {
-                fate_in(page.fates(), scope, from..=last, is_whole)
-            } else {
-                None
-            };
-            match fate {
+            let fates = is_served_by_fates(scope).then(|| page.fates());
+            match fates.and_then(|fates| fate_in(fates, scope, from..=last, is_whole, as_of)) {
                 Some(fate) => cohort.add_fate(&fate),
                 None => {
                     for sheet in [&page.opened, &page.leads] {
@@ -151,22 +147,29 @@ fn is_served_by_fates(scope: &Scope) -> bool {
     scope.test.is_none() && (scope.slots.is_none() || scope.roles == Roles::SOURCED)
 }
 
-/// The fates of those that came on some days of a page, where they are kept for them.
-fn fate_in(fates: &Fates, scope: &Scope, days: RangeInclusive<Date>, is_whole: bool) -> Option<Fate> {
+/// What became by `as_of` of those that came on some days of a page, where its fates say that.
+fn fate_in(
+    fates: &Fates,
+    scope: &Scope,
+    days: RangeInclusive<Date>,
+    is_whole: bool,
+    as_of: Date,
+) -> Option<Fate> {
     let of = |all: &[Fate], at: usize| all.get(at).copied().unwrap_or_default();
+    let is_over = is_whole && fates.last_outcome_on <= as_of;
     match (scope.slots.as_deref(), &scope.desks) {
-        (None, None) => Some(sum(fates.days.range(days).map(|(_, fate)| *fate))),
-        (Some([Some(partner)]), None) if is_whole => Some(of(&fates.slots, partner.index())),
-        (None, Some(desks)) if is_whole => Some(sum(desks.iter().map(|desk| of(&fates.desks, desk.index())))),
+        (None, None) => Some(fates.all.fate(days, as_of)),
+        (Some([Some(partner)]), None) if is_over => Some(of(&fates.slots, partner.index())),
+        (Some([Some(partner)]), None) => Some(fates.courses(*partner)?.fate(days, as_of)),
+        (None, Some(desks)) if is_over => {
+            let all = desks.iter().map(|desk| of(&fates.desks, desk.index()));
+            Some(all.fold(Fate::default(), |mut sum, fate| {
+                sum.add(&fate);
+                sum
+            }))
+        }
         _ => None,
     }
-}
-
-fn sum(fates: impl Iterator<Item = Fate>) -> Fate {
-    fates.fold(Fate::default(), |mut sum, fate| {
-        sum.add(&fate);
-        sum
-    })
 }
 
 /// Of a row that is the coming of a prospect: what became of it by `as_of`.

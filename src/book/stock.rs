@@ -6,7 +6,8 @@
 //!
 //! Invariants, checked by `Stocks::verify` in tests:
 //! 1. A stock that is kept is the one that would be told anew.
-//! 2. It says on every date what walking the open deals says (`pipeline.rs`).
+//! 2. It says on every date what walking the open deals says (`pipeline.rs`), by the stages' probabilities of the
+//!    settings: others drop it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
@@ -19,12 +20,13 @@ use super::contribute::Entries;
 use super::entry::{Event, Odds, Share, Slot, Value, part};
 use super::packed::{DealRef, PackedDeal, PartnerRef};
 use super::page::{Parts, Row};
+use super::pipeline::Chances;
 use super::scope::Scope;
 use crate::domain::amount::Amount;
 use crate::domain::calendar::{Date, Month};
 use crate::domain::premises::Roles;
 use crate::domain::record::{DealStatus, Role, Settings};
-use crate::kpi::measures::Tally;
+use crate::kpi::pipeline::Worth;
 
 /// Whoever has fewer open deals has them walked. Under test few, so that small histories go both ways.
 const STOCK_FROM_ROWS: u32 = if cfg!(test) { 2 } else { 512 };
@@ -42,9 +44,9 @@ pub(super) struct Stocks(Mutex<HashMap<Holder, Arc<OnceLock<Stock>>>>);
 /// What came to a stock on each day.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Stock {
-    days: BTreeMap<(Date, Odds), Tally>,
+    days: BTreeMap<Date, Worth>,
     /// The same by month.
-    months: BTreeMap<(Month, Odds), Tally>,
+    months: BTreeMap<Month, Worth>,
     /// Deals that were worth something in another currency: what they are worth hangs on the day of the rates.
     foreign_count: i64,
 }
@@ -63,46 +65,57 @@ type History = Option<SmallVec<[Step; 1]>>;
 // === impl Stock ===
 
 impl Stock {
-    fn put(&mut self, on: Date, odds: Odds, tally: Tally, is_added: bool) {
-        fn put<K: Ord>(sums: &mut BTreeMap<K, Tally>, key: K, tally: Tally, is_added: bool) {
+    fn put(&mut self, on: Date, worth: Worth, is_added: bool) {
+        fn put<K: Ord>(sums: &mut BTreeMap<K, Worth>, key: K, worth: Worth, is_added: bool) {
             let mut sum = sums.remove(&key).unwrap_or_default();
             if is_added {
-                sum += tally;
+                sum += worth;
             } else {
-                sum -= tally;
+                sum -= worth;
             }
-            if sum != Tally::default() {
+            if sum != Worth::default() {
                 sums.insert(key, sum);
             }
         }
-        put(&mut self.days, (on, odds), tally, is_added);
-        put(&mut self.months, (on.month(), odds), tally, is_added);
+        put(&mut self.days, on, worth, is_added);
+        put(&mut self.months, on.month(), worth, is_added);
     }
 
     /// Adds a deal, or takes it out. `part` is the holder's of a whole amount.
-    fn note(&mut self, history: &History, ended_on: Date, part: impl Fn(Amount) -> Amount, is_added: bool) {
+    fn note(
+        &mut self,
+        history: &History,
+        ended_on: Date,
+        part: impl Fn(Amount) -> Amount,
+        chances: &Chances,
+        is_added: bool,
+    ) {
         let Some(steps) = history else {
             self.foreign_count += if is_added { 1 } else { -1 };
             return;
         };
         let mut steps = steps.iter().peekable();
         while let Some(Step { from, amount, odds }) = steps.next() {
-            let tally = Tally::of(amount.map(&part));
-            self.put(*from, *odds, tally, is_added);
+            let mut worth = Worth::default();
+            worth.add(amount.map(&part), chances.of(*odds));
+            self.put(*from, worth, is_added);
             let until = steps.peek().map_or(ended_on, |next| next.from);
             if until != Date::NEVER {
-                self.put(until, *odds, tally, !is_added);
+                self.put(until, worth, !is_added);
             }
         }
     }
 
-    /// What is open at the end of a date, by its odds. None where a deal was in another currency.
-    fn at(&self, on: Date) -> Option<impl Iterator<Item = (Odds, Tally)>> {
-        let least = Odds::default();
-        let month = on.month();
-        let months = self.months.range(..(month, least)).map(|(&(_, odds), &tally)| (odds, tally));
-        let days = self.days.range((month.first_day(), least)..(on.next(), least));
-        (self.foreign_count == 0).then(|| months.chain(days.map(|(&(_, odds), &tally)| (odds, tally))))
+    /// What is open at the end of a date. None where a deal was in another currency.
+    fn at(&self, on: Date) -> Option<Worth> {
+        let months = self.months.range(..on.month()).map(|(_, worth)| *worth);
+        let days = self.days.range(on.month().first_day()..=on).map(|(_, worth)| *worth);
+        let sum = |all: Worth, worth| {
+            let mut all = all;
+            all += worth;
+            all
+        };
+        (self.foreign_count == 0).then(|| months.chain(days).fold(Worth::default(), sum))
     }
 }
 
@@ -140,15 +153,10 @@ impl Stocks {
 // === impl Book ===
 
 impl Book {
-    /// What the open deals of a scope were worth at the end of a date, by their odds, where a stock says that.
-    pub(super) fn stock(&self, scope: &Scope, on: Date, mut take: impl FnMut(Odds, Tally)) -> bool {
-        let Some(place) = self.holder(scope, on).and_then(|holder| self.stocks.place(holder)) else {
-            return false;
-        };
-        let stock = place.get_or_init(|| self.tell_stock(scope));
-        let Some(tallies) = stock.at(on) else { return false };
-        tallies.for_each(|(odds, tally)| take(odds, tally));
-        true
+    /// What the open deals of a scope were worth at the end of a date, where a stock says that.
+    pub(super) fn stock(&self, scope: &Scope, on: Date, settings: &Settings) -> Option<Worth> {
+        let place = self.stocks.place(self.holder(scope, on)?)?;
+        place.get_or_init(|| self.tell_stock(scope, settings)).at(on)
     }
 
     /// Whether a stock says it at once.
@@ -172,14 +180,14 @@ impl Book {
         (desks.is_none() && test.is_none() && is_worth_while).then_some(holder)
     }
 
-    fn tell_stock(&self, scope: &Scope) -> Stock {
+    fn tell_stock(&self, scope: &Scope, settings: &Settings) -> Stock {
         let mut stock = Stock::default();
-        let Some(settings) = self.settings() else { return stock };
+        let chances = Chances::new(self, settings);
         let all = self.pages.entries(&self.pools, |page| &page.ended, scope, Date::FIRST, Date::NEVER);
         all.for_each(|(row, parts): (&Row, Parts<'_>)| {
             let told_once = row.stands_as(Date::FIRST).map(|stands| *self.pools.odds.value(stands.odds));
             let history = self.history(row.of, row.other_on, row.on, row.value(), told_once, settings);
-            stock.note(&history, row.on, |whole| parts.of(whole), true);
+            stock.note(&history, row.on, |whole| parts.of(whole), &chances, true);
         });
         stock
     }
@@ -193,17 +201,18 @@ impl Book {
         is_added: bool,
     ) {
         let Some(settings) = self.settings().filter(|_| !stocks.is_empty()) else { return };
+        let chances = Chances::new(self, settings);
         for end in deals.flatten().filter(|entry| matches!(entry.event, Event::DealEnded(_))) {
             let told_once = end.terms.filter(|terms| terms.since == Date::FIRST).map(|terms| terms.odds);
             let history = self.history(end.of, end.other_on, end.on, end.value, told_once, settings);
             if let Some(stock) = stocks.get_mut(None) {
-                stock.note(&history, end.on, |whole| whole, is_added);
+                stock.note(&history, end.on, |whole| whole, &chances, is_added);
             }
             let is_sourced = |share: &&Share| share.role == Role::Sourced;
             for slot in end.shares.iter().filter(is_sourced).map(|share: &Share| -> Slot { share.slot }) {
                 if let Some(stock) = slot.and_then(|partner| stocks.get_mut(Some(partner))) {
                     let mine = |share: &Share| share.role == Role::Sourced && share.slot == slot;
-                    stock.note(&history, end.on, |whole| part(whole, &end.shares, mine), is_added);
+                    stock.note(&history, end.on, |whole| part(whole, &end.shares, mine), &chances, is_added);
                 }
             }
         }
@@ -267,8 +276,8 @@ impl Book {
         for (holder, place) in self.stocks.0.lock().iter() {
             let slots = holder.map(|partner| vec![Some(partner)]);
             let scope = Scope { roles: Roles::SOURCED, slots, desks: None, test: None };
-            if let Some(stock) = place.get() {
-                assert_eq!(*stock, self.tell_stock(&scope), "the stock of {holder:?}");
+            if let Some((stock, settings)) = place.get().zip(self.settings()) {
+                assert_eq!(*stock, self.tell_stock(&scope, settings), "the stock of {holder:?}");
             }
         }
     }
@@ -280,7 +289,41 @@ mod tests {
 
     use super::*;
     use crate::book::histories::{apply, scope};
-    use crate::book::small_tenant::{history, subjects, windows};
+    use crate::book::small_tenant::{currency, history, noon, plain_deal, plain_settings, subjects, windows};
+    use crate::domain::amount::{BasisPoints, Money};
+    use crate::domain::calendar::date;
+    use crate::domain::ids::{Id, Term};
+    use crate::domain::record::{Deal, Record, State, Version, VersionKey};
+    use crate::domain::subject::Subject;
+
+    #[test]
+    fn other_probabilities_of_stages_count_at_once() {
+        let on = date("2024-03-01");
+        let key = |sequence| VersionKey { update_time: noon("2024-01-01"), sequence };
+        let settings = |sequence, bps| {
+            let stage_probabilities =
+                [(Term::try_new("offer").unwrap(), BasisPoints::try_new(bps).unwrap())].into();
+            let settings = Settings { stage_probabilities, ..plain_settings() };
+            Version { key: key(sequence), record: Record::Settings(settings) }
+        };
+        let deal = |n: u32| {
+            let money = Money { amount: Amount::try_from_e4(1_000_000).unwrap(), currency: currency("USD") };
+            let open = plain_deal(noon("2024-02-01"), DealStatus::Open);
+            let deal =
+                Deal { amount: Some(money), stage: Some(Term::try_new("offer").unwrap()), ..open };
+            Version { key: key(0), record: Record::Deal(Id::try_new(&format!("d{n}")).unwrap(), State::Present(deal)) }
+        };
+        let mut book = Book::default();
+        apply(&mut book, [settings(0, 5_000)].into_iter().chain((0..10).map(deal)).collect());
+        let weighted_e8 = |book: &Book| {
+            let tenant = scope(book, &Subject::Tenant).unwrap();
+            assert!(book.stock(&tenant, on, book.settings().unwrap()).is_some(), "a stock says it");
+            book.open_worth(&tenant, on, on).found.weighted_e8
+        };
+        assert_eq!(weighted_e8(&book), 10 * 1_000_000 * 5_000);
+        apply(&mut book, vec![settings(1, 2_000)]);
+        assert_eq!(weighted_e8(&book), 10 * 1_000_000 * 2_000);
+    }
 
     proptest! {
         #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]

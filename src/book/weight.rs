@@ -34,6 +34,11 @@ impl Book {
         if self.has_stock(scope, on) { 1 } else { self.rows_ending_after(scope, on) }
     }
 
+    /// All rows of a scope of few partners, whatever their dates and kinds: found sooner than the others.
+    pub fn rows_in_all(&self, scope: &Scope) -> Option<u64> {
+        self.pages.rows_in_all(scope).map(u64::from)
+    }
+
     /// How many spends there are, whatever is asked.
     pub fn spend_count(&self) -> u64 {
         self.spends.count() as u64

@@ -7,7 +7,7 @@
 //! 3. A movement balances: opening + created + increased − decreased − won − lost − expired = closing.
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
+use std::ops::{AddAssign, RangeInclusive, SubAssign};
 
 use super::figure::Direction;
 use super::measures::Tally;
@@ -145,6 +145,21 @@ impl Worth {
             Some(bps) => self.weighted_e8 += tally.amount_e4 * i128::from(bps.get()),
             None => self.unweighted += tally,
         }
+    }
+}
+
+impl AddAssign for Worth {
+    fn add_assign(&mut self, other: Self) {
+        self.deals += other.deals;
+        self.weighted_e8 += other.weighted_e8;
+        self.unweighted += other.unweighted;
+    }
+}
+impl SubAssign for Worth {
+    fn sub_assign(&mut self, other: Self) {
+        self.deals -= other.deals;
+        self.weighted_e8 -= other.weighted_e8;
+        self.unweighted -= other.unweighted;
     }
 }
 

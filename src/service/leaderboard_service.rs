@@ -11,6 +11,7 @@ mod watched;
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{BufMut, Bytes};
@@ -26,6 +27,8 @@ use self::board::Board;
 use self::watch::Watch;
 use super::token::Walk;
 use super::{Rpc, RpcResult, failure, page, parse};
+use crate::book::Book;
+use crate::domain::record::Settings;
 use crate::journal::Journal;
 use crate::proto::channelkpi::v1 as pb;
 use crate::server::Life;
@@ -135,6 +138,9 @@ impl Encoder for AsEncoded {
     }
 }
 
+/// What showing a row of a kept board costs, in rows of the book that are read.
+const RANKED_ROW_WEIGHT: u64 = 50;
+
 async fn get<J: Journal>(
     rpc: &Rpc<J>,
     request: Request<pb::GetLeaderboardRequest>,
@@ -147,8 +153,14 @@ async fn get<J: Journal>(
     let after = walk.as_ref().map(page::last_row).transpose().map_err(failure::page_token)?;
     let knowledge = asked.board.ranking.premises.knowledge;
     let (tokens, owner, now) = (rpc.clone(), tenant.clone(), rpc.now());
-    let answer = rpc.ask(&tenant, knowledge, move |book, settings, _| {
-        let as_of = asked.as_of.or(walk.as_ref().and_then(|walk| walk.as_of));
+    let as_of = asked.as_of.or(walk.as_ref().and_then(|walk| walk.as_of));
+    let asked = Arc::new(asked);
+    let weighed = Arc::clone(&asked);
+    let weigh = move |book: &Book, settings: &Settings| match weighed.page.size as u64 {
+        rows if Board::is_kept(book, settings, &weighed.board, as_of, now) => RANKED_ROW_WEIGHT * rows,
+        _ => u64::MAX,
+    };
+    let answer = rpc.ask_weighed(&tenant, knowledge, weigh, move |book, settings, _| {
         let board = Board::tell(book, settings, &asked.board, as_of, now)?;
         let (rows, last) = board.rows(after.as_ref(), asked.page.size);
         let next = last.map(|last| Walk {

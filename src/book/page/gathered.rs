@@ -1,10 +1,12 @@
 //! Entries of one month in no order, and the page that they make at once: sorting all takes a fraction of the time
 //! that finding a place for each does, and sums of sorted rows are found row by row.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use super::{CHUNK_ROWS, Page, Row, Rows, Shared, Sheet, SlotSums, rows_of, sourced_part, sum};
+use hashbrown::HashMap;
+
+use super::{Page, Row, Rows, Shared, Sheet, SlotSums, rows_of, sourced_part, sum};
 use crate::book::entry::{Entry, Event, Slot};
 use crate::book::pools::{DeskRef, OddsRef, Pooled, TraitsRef};
 use crate::domain::calendar::Date;
@@ -38,7 +40,7 @@ pub struct Renumbered {
 #[derive(Default)]
 struct Sums {
     by_slot: Vec<(Slot, SlotSums)>,
-    by_desk: hashbrown::HashMap<DeskRef, Measures>,
+    by_desk: HashMap<DeskRef, Measures>,
     by_day: BTreeMap<Date, Measures>,
 }
 
@@ -114,10 +116,8 @@ impl Loose {
         rows.sort_unstable_by_key(Row::key);
         shared.shrink_to_fit();
         let foreign_row_count = rows.iter().filter(|row| row.value().foreign_currency().is_some()).count();
-        // With room in each chunk for more.
-        let chunks = rows.chunks(CHUNK_ROWS * 3 / 4).map(<[Row]>::to_vec).collect();
+        let sheet = Sheet { rows: Rows::of_sorted(&rows), shared, foreign_row_count };
         drop(rows);
-        let sheet = Sheet { rows: Rows { chunks }, shared, foreign_row_count };
         sums.add(&sheet);
         sheet
     }

@@ -11,6 +11,7 @@ use super::parse::{CardQuestion, View};
 use super::reads::Reads;
 use super::render::scorecard::{self, Card, Evidence, More, Stand, ValueGround, Whose};
 use super::{as_of_or_today, failure, weight};
+use crate::service::asking::ROWS_AT_ONCE_MAX;
 use crate::book::{
     Behind, BoardQuestion, Book, FigureKind, FirstEvidence, Fold, KeptBoard, MarketingQuestion, Scope, Stood,
 };
@@ -188,6 +189,13 @@ impl<'a> Cards<'a> {
     /// The same of a scope alone.
     pub fn weight_of_scope(&self, scope: &Scope) -> u64 {
         let windows = [Some(&self.now), self.before.as_ref()].into_iter().flatten();
+        if let Some(rows) = self.book.rows_in_all(scope) {
+            let at_most = Reads::weight_at_most(rows, self.book.spend_count());
+            let at_most = at_most.saturating_mul(windows.clone().count() as u64);
+            if at_most <= ROWS_AT_ONCE_MAX {
+                return at_most;
+            }
+        }
         windows.map(|window| self.reads(scope, window).weight(&self.asked.kpis)).sum()
     }
 

@@ -15,12 +15,21 @@ pub struct Reads {
     pub spends: u64,
 }
 
-/// An open deal is looked up as it stood then.
-pub const OPEN_DEAL_WEIGHT: u64 = 20;
+/// The row of an open deal is read, and its versions where it stood otherwise then.
+pub const OPEN_DEAL_WEIGHT: u64 = 8;
+
+/// How often a card reads any of its rows at most, in each of its windows: for the sums, for what was open before,
+/// for its prospects, and for the open deals, which are at most half of the rows: each has an opening too.
+const READINGS_MAX: u64 = 3 + OPEN_DEAL_WEIGHT / 2;
 
 // === impl Reads ===
 
 impl Reads {
+    /// What no card of a window weighs more than, of a subject with so many rows in all.
+    pub fn weight_at_most(rows_in_all: u64, spends: u64) -> u64 {
+        rows_in_all.saturating_mul(READINGS_MAX).saturating_add(spends)
+    }
+
     /// In rows, of these KPIs.
     pub fn weight(&self, kpis: &[Kpi]) -> u64 {
         let of_kpi = |kpi: &Kpi| match kpi {
@@ -50,7 +59,7 @@ mod tests {
             (vec![DealCount], 70),
             (vec![AverageDealSize, DealCount, DealVelocity], 70), // read from the same sums
             (vec![CloseRate], 270),
-            (vec![OpportunityPipeline, MarketingChannel], 70 + 20 * 30 + 4),
+            (vec![OpportunityPipeline, MarketingChannel], 70 + 8 * 30 + 4),
             (vec![DealCount, Kpi::ValueScore], 70), // of the tenant, which has no peers
         ] {
             assert_eq!(reads.weight(&kpis), expected, "{kpis:?}");

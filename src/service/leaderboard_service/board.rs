@@ -30,6 +30,22 @@ pub struct Board<'a> {
 // === impl Board ===
 
 impl<'a> Board<'a> {
+    /// Whether nothing has to be told but its rows.
+    pub fn is_kept(
+        book: &Book,
+        settings: &Settings,
+        asked: &BoardQuestion,
+        as_of: Option<Date>,
+        now: Instant,
+    ) -> bool {
+        let Ok(now) = window(asked.window, as_of_or_today(as_of, settings, now), settings) else {
+            return true; // the refusal is told at once
+        };
+        let rates = asked.ranking.premises.exchange.rates_in(&now);
+        let windows = [Some(now), now.compared(asked.comparison)].into_iter().flatten();
+        windows.into_iter().all(|window| book.keeps_leaderboard(&asked.ranking, &window, rates))
+    }
+
     pub fn tell(
         book: &'a Book,
         settings: &'a Settings,

@@ -1,0 +1,216 @@
+//! Rows in order, in chunks: putting one in or taking one out moves few others.
+
+use super::{CHUNK_ROWS, Row};
+use crate::book::entry::{Event, Slot};
+use crate::domain::calendar::Date;
+
+/// Where a row lies among others: by slot, date, number, part and event. A place is looked for by many
+/// comparisons, and one number is compared at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Key(u128);
+
+/// A chunk has room for so many more rows at most.
+const GROWTH_ROWS: usize = CHUNK_ROWS / 4;
+
+#[derive(Default)]
+pub(super) struct Rows {
+    /// Ordered; none is empty.
+    chunks: Vec<Chunk>,
+}
+
+struct Chunk {
+    /// That of the first row: whoever looks for a chunk reads none of their rows.
+    first: Key,
+    rows: Vec<Row>,
+}
+
+// === impl Key ===
+
+impl Key {
+    pub fn new(slot: Slot, on: Date, of: u32, part: u8, event: Event) -> Self {
+        Self(Self::day(slot, on).0 | u128::from(of) << 16 | u128::from(part) << 8 | u128::from(event.rank()))
+    }
+
+    /// No key of a slot's day, or of a later one, is less.
+    fn day(slot: Slot, on: Date) -> Self {
+        let slot = slot.map_or(0, |partner| partner.index() as u128 + 1); // the uncredited rest comes first
+        let on = on.day_number() as u128; // no date is before day 0
+        Self(slot << 80 | on << 48)
+    }
+
+    /// Every key of a slot's day, or of an earlier one, is less.
+    fn day_after(slot: Slot, on: Date) -> Self {
+        Self(Self::day(slot, on).0 + (1 << 48))
+    }
+}
+
+// === impl Chunk ===
+
+impl Chunk {
+    fn new(rows: Vec<Row>) -> Self {
+        Self { first: rows[0].key(), rows }
+    }
+
+    fn place_of(&self, key: Key) -> usize {
+        self.rows.partition_point(|row| row.key() < key)
+    }
+}
+
+// === impl Rows ===
+
+impl Rows {
+    /// Those of `rows`, which are in order, with room in each chunk for more.
+    pub fn of_sorted(rows: &[Row]) -> Self {
+        Self { chunks: rows.chunks(CHUNK_ROWS * 3 / 4).map(|rows| Chunk::new(rows.to_vec())).collect() }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.chunks.is_empty()
+    }
+
+    /// A number of rows that there aren't more of.
+    pub fn count_at_most(&self) -> usize {
+        self.chunks.len() * CHUNK_ROWS
+    }
+
+    /// The chunk in which a row of `key` lies or would lie.
+    fn chunk_of(&self, key: Key) -> usize {
+        self.chunks.partition_point(|chunk| chunk.first <= key).saturating_sub(1)
+    }
+
+    pub fn insert(&mut self, row: Row) {
+        let key = row.key();
+        if self.chunks.is_empty() {
+            self.chunks.push(Chunk::new(vec![row]));
+            return;
+        }
+        let mut at = self.chunk_of(key);
+        if self.chunks[at].rows.len() == CHUNK_ROWS {
+            let rest = Chunk::new(self.chunks[at].rows.split_off(CHUNK_ROWS / 2));
+            self.chunks[at].rows.shrink_to_fit();
+            let goes_into_rest = rest.first <= key;
+            self.chunks.insert(at + 1, rest);
+            at += usize::from(goes_into_rest);
+        }
+        let chunk = &mut self.chunks[at];
+        let place = chunk.place_of(key);
+        debug_assert!(chunk.rows.get(place).is_none_or(|known| known.key() != key), "rows are strict");
+        if chunk.rows.len() == chunk.rows.capacity() {
+            // By little: there are as many chunks half full as there are others.
+            chunk.rows.reserve_exact(chunk.rows.len().min(GROWTH_ROWS).min(CHUNK_ROWS - chunk.rows.len()));
+        }
+        chunk.rows.insert(place, row);
+        chunk.first = chunk.first.min(key);
+    }
+
+    pub fn remove(&mut self, row: &Row) {
+        let key = row.key();
+        let at = self.chunk_of(key);
+        let Some(chunk) = self.chunks.get_mut(at) else { return };
+        let place = chunk.place_of(key);
+        if chunk.rows.get(place).is_some_and(|known| known.key() == key) {
+            chunk.rows.remove(place);
+        }
+        match chunk.rows.first() {
+            Some(first) => chunk.first = first.key(),
+            None => {
+                self.chunks.remove(at);
+            }
+        }
+    }
+
+    pub fn get_mut(&mut self, key: Key) -> Option<&mut Row> {
+        let at = self.chunk_of(key);
+        let chunk = self.chunks.get_mut(at)?;
+        let place = chunk.place_of(key);
+        chunk.rows.get_mut(place).filter(|row| row.key() == key)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Row> {
+        self.chunks.iter().flat_map(|chunk| &chunk.rows)
+    }
+
+    /// The rows from `from` to `last`, and some others: of a chunk that is one slot's alone, whose rows are in
+    /// the order of their dates, only what lies between.
+    pub fn within(&self, from: Date, last: Date) -> impl Iterator<Item = &Row> {
+        self.chunks.iter().flat_map(move |Chunk { rows, .. }| {
+            let slots = rows.first().zip(rows.last()).map(|(first, last)| (first.slot, last.slot));
+            match slots.filter(|(first, last)| first == last) {
+                Some(_) => {
+                    let start = rows.partition_point(|row| row.on < from);
+                    let end = start + rows[start..].partition_point(|row| row.on <= last);
+                    &rows[start..end]
+                }
+                None => &rows[..],
+            }
+        })
+    }
+
+    /// How many rows of a slot there are from `from` to `last`, at most.
+    pub fn count_of_slot(&self, slot: Slot, from: Date, last: Date) -> usize {
+        let place = |key: Key| {
+            let at = self.chunk_of(key);
+            at * CHUNK_ROWS + self.chunks.get(at).map_or(0, |chunk| chunk.place_of(key))
+        };
+        place(Key::day_after(slot, last)).saturating_sub(place(Key::day(slot, from)))
+    }
+
+    /// The rows of a slot from `from` to `last`.
+    pub fn of_slot(&self, slot: Slot, from: Date, last: Date) -> impl Iterator<Item = &Row> {
+        let least = Key::day(slot, from);
+        let at = self.chunk_of(least);
+        let start = self.chunks.get(at).map_or(0, |chunk| chunk.place_of(least));
+        let rows = self.chunks.iter().skip(at).flat_map(|chunk| &chunk.rows).skip(start);
+        rows.take_while(move |row| row.slot == slot && row.on <= last)
+    }
+}
+
+#[cfg(test)]
+impl Rows {
+    pub fn verify(&self) {
+        let keys: Vec<Key> = self.iter().map(Row::key).collect();
+        assert!(keys.windows(2).all(|pair| pair[0] < pair[1]), "rows are strictly ordered");
+        for chunk in &self.chunks {
+            assert!((1..=CHUNK_ROWS).contains(&chunk.rows.len()));
+            assert_eq!(chunk.first, chunk.rows[0].key());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::book::entry::{Outcome, ProspectOutcome};
+    use crate::book::names::Ref;
+
+    fn event() -> impl Strategy<Value = Event> {
+        use {Outcome as O, ProspectOutcome as P};
+        let outcome = || prop::sample::select(vec![O::Open, O::Won, O::Lost, O::LostToCompetitor, O::Expired]);
+        let prospect = || prop::sample::select(vec![P::Unresolved, P::Purchased, P::Lost]);
+        prop_oneof![
+            outcome().prop_map(Event::DealOpened),
+            outcome().prop_map(Event::DealEnded),
+            prospect().prop_map(Event::LeadCreated),
+            Just(Event::LeadConverted),
+            Just(Event::LeadDisqualified),
+            prospect().prop_map(Event::ProspectEnded),
+        ]
+    }
+
+    fn place() -> impl Strategy<Value = (Slot, Date, u32, u8, Event)> {
+        let few = || prop_oneof![0..3u32, u32::MAX - 3..u32::MAX];
+        let on = prop::sample::select(vec![Date::FIRST, Date::FIRST.next(), Date::LAST, Date::NEVER]);
+        (prop::option::of(few().prop_map(Ref::new)), on, few(), any::<u8>(), event())
+    }
+
+    proptest! {
+        #[test]
+        fn keys_are_in_the_order_of_what_they_are_made_of(a in place(), b in place()) {
+            let key = |(slot, on, of, part, event)| Key::new(slot, on, of, part, event);
+            prop_assert_eq!(key(a).cmp(&key(b)), a.cmp(&b));
+            prop_assert!(Key::day(a.0, a.1) <= key(a) && key(a) < Key::day_after(a.0, a.1));
+        }
+    }
+}
