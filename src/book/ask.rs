@@ -12,7 +12,7 @@ use super::page::Row;
 use super::pages::Fold;
 use super::pools::{Desk, LabelSet};
 use super::records::Records;
-use super::scope::{Regions, Scope, Test};
+use super::scope::{Desks, Regions, Scope, Test};
 use super::trees::Trees;
 use crate::domain::calendar::DateRange;
 use crate::domain::filter::{CreditFilter, Dimension, Filter, GroupValue};
@@ -67,7 +67,7 @@ impl Book {
         let desks = (owners.is_some() || units.is_some() || asks_for_desks).then(|| {
             let asked_owners = self.asked_owners(filter);
             let asked_units = self.asked_units(filter);
-            self.pools.desks.those(|desk| {
+            Desks::new(self.pools.desks.those(|desk| {
                 let unit = self.unit_of_desk(desk);
                 let owner = desk.owner.map(|owner| self.employee_trees.survivor(owner));
                 owners
@@ -78,7 +78,7 @@ impl Book {
                         .is_none_or(|units| unit.is_some_and(|u| units.binary_search(&u).is_ok()))
                     && asked_owners.as_ref().is_none_or(|asked| asked.contains(&owner))
                     && asked_units.as_ref().is_none_or(|asked| asked.contains(&unit))
-            })
+            }))
         });
         Some(Scope { roles, slots, desks, test: self.test(filter, reads_leads) })
     }
@@ -172,7 +172,7 @@ impl Book {
             products: asks_for_terms(&filter.products),
             channels: self.asked_channels(filter),
             regions: asks_for_terms(&filter.regions)
-                .map(|asked| Regions { asked, of_partners: self.regions_of_partners() }),
+                .map(|asked| Regions { asked, of_partners: self.rosters.regions_of_partners().clone() }),
             label_sets: (!filter.deal_labels.is_empty()).then(|| {
                 let passes = |set: &LabelSet| self.labels_pass(filter, set);
                 self.pools.label_sets.those(passes).into_iter().collect()
@@ -202,12 +202,6 @@ impl Book {
     pub fn media_of(&self, channel: ChannelRef) -> Option<Media> {
         let id = Id::try_new(self.records.dictionary.channels.name(channel)).expect("ids went in as ids");
         self.records.channels.chain(&id)?.last_present()?.media
-    }
-
-    /// By number: the region of the partner that counts in each one's place.
-    pub(super) fn regions_of_partners(&self) -> Vec<Option<TermRef>> {
-        let partners = self.records.dictionary.partners.refs();
-        partners.map(|partner| self.rosters.region_of_partner(partner)).collect()
     }
 
     fn labels_pass(&self, filter: &Filter, labels: &[(TermRef, TermRef)]) -> bool {

@@ -87,7 +87,7 @@ impl Fate {
 // === impl Courses ===
 
 impl Courses {
-    fn note(&mut self, (came_on, outcome_on): (Date, Date), fate: &Fate) {
+    pub fn note(&mut self, (came_on, outcome_on): (Date, Date), fate: &Fate) {
         let sum = self.0.entry((came_on, outcome_on)).or_default();
         sum.add(fate);
         if *sum == Fate::default() {
@@ -95,10 +95,17 @@ impl Courses {
         }
     }
 
+    #[cfg(test)]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// What became by `as_of` of those that came on some days.
     pub fn fate(&self, days: RangeInclusive<Date>, as_of: Date) -> Fate {
         let mut sum = Fate::default();
-        for (&(_, outcome_on), fate) in self.0.range((*days.start(), Date::FIRST)..=(*days.end(), Date::NEVER)) {
+        for (&(_, outcome_on), fate) in
+            self.0.range((*days.start(), Date::FIRST)..=(*days.end(), Date::NEVER))
+        {
             sum.prospect_count += fate.prospect_count;
             if outcome_on <= as_of {
                 sum.purchased_count += fate.purchased_count;
@@ -135,7 +142,9 @@ impl Fates {
             fates.slots.get(partner.index()).is_some_and(|fate| fate.prospect_count >= COURSES_FROM)
         };
         each_coming(page, |row, fate| {
-            if let Some(partner) = row.slot.filter(|&partner| row.role() == Role::Sourced && has_many(partner)) {
+            if let Some(partner) =
+                row.slot.filter(|&partner| row.role() == Role::Sourced && has_many(partner))
+            {
                 fates.courses.entry(partner).or_default().note((row.on, row.other_on), fate);
             }
         });

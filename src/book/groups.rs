@@ -52,7 +52,8 @@ impl Book {
         if dimension.is_of_partners() {
             return self.values_of_partners(rows, scope, dimension);
         }
-        let regions = Regions { asked: Default::default(), of_partners: self.regions_of_partners() };
+        let regions =
+            Regions { asked: Default::default(), of_partners: self.rosters.regions_of_partners().clone() };
         let passes = self.by_product_and_labels(filter);
         let mut found: BTreeSet<Value<'_>> = BTreeSet::new();
         for (row, parts) in rows {

@@ -33,7 +33,7 @@ pub fn apply(book: &mut Book, versions: Vec<Version>) {
     let batch = Batch { revision, received_time, versions };
     let prepared = book.prepare(&batch);
     book.apply(batch, prepared);
-    book.pages.verify();
+    book.pages.verify(&book.pools);
 }
 
 pub fn book_of(history: Vec<Vec<Version>>) -> Book {
@@ -208,7 +208,7 @@ pub fn restored(revision: u64, batches: &[(u64, Instant)], versions: Vec<StoredV
     let mut restoring = Restoring::begin(revision, batches);
     versions.into_iter().for_each(|stored| restoring.take_version(stored.revision, stored.version));
     let book = restoring.finish().expect("each name comes once");
-    book.pages.verify();
+    book.pages.verify(&book.pools);
     book
 }
 

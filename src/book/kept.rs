@@ -19,12 +19,10 @@ use super::Book;
 use super::board::{Board, BoardQuestion, LinesOf, Telling};
 use super::leaderboard::Orders;
 use super::pages::Pages;
-use super::regions::RegionCohorts;
 use crate::domain::calendar::Date;
-use crate::domain::ids::Term;
 use crate::domain::subject::Subject;
 use crate::kpi::peers::{Peer, PeerGroup};
-use crate::kpi::standing::{Cohort, Standing};
+use crate::kpi::standing::Standing;
 use crate::kpi::value_score::PeerTotal;
 
 /// Under test few, so that small histories drop some.
@@ -61,8 +59,6 @@ struct ToldBoard {
     telling: Telling,
     extent: Extent,
     board: Board,
-    /// Where somebody asked for them.
-    regions: OnceLock<RegionCohorts>,
 }
 
 /// What a batch does to a board.
@@ -221,7 +217,7 @@ impl Book {
             let telling = self.telling(&kept.asked);
             let board = self.tell_board(&kept.asked, &telling);
             let edition = self.kept.edition_count.fetch_add(1, Ordering::Relaxed) + 1;
-            ToldBoard { edition, telling, extent: self.extent(), board, regions: OnceLock::new() }
+            ToldBoard { edition, telling, extent: self.extent(), board }
         });
         kept
     }
@@ -248,12 +244,6 @@ impl Book {
         row.unwrap_or_else(|| Standing::nothing(kept.asked.dates))
     }
 
-    /// What became of all prospects of a region that came in a board's window, whatever its filter is.
-    pub fn region_cohort(&self, kept: &KeptBoard, region: &Term) -> Cohort {
-        let regions = kept.told().regions.get_or_init(|| RegionCohorts::tell(self, &kept.asked));
-        self.region(region).map_or_else(Cohort::default, |region| regions.of(Some(region)))
-    }
-
     fn extent(&self) -> Extent {
         let dictionary = &self.records.dictionary;
         Extent {
@@ -274,9 +264,6 @@ impl Book {
             if by_deals_of_leads {
                 return Change::Unfit;
             }
-            if let Some(regions) = told.regions.get_mut() {
-                regions.take_out(self, asked, before);
-            }
             Change::of(self.take_out(asked, &told.telling, &mut told.board, before))
         });
     }
@@ -287,9 +274,6 @@ impl Book {
         kept.each(|asked, told| {
             if !told.telling.fits(&told.extent, &extent) {
                 return Change::Unfit;
-            }
-            if let Some(regions) = told.regions.get_mut() {
-                regions.put_in(self, asked, after);
             }
             Change::of(self.put_in(asked, &told.telling, &mut told.board, after))
         });

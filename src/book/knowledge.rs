@@ -142,7 +142,7 @@ fn as_known(book: &Book, revision: u64, knowledge: Knowledge, slice: usize) -> B
 /// A book of what is known equals that of the versions kept.
 fn assert_known(book: &Book, knowledge: Knowledge, history: Vec<Vec<Version>>) -> Result<(), TestCaseError> {
     let known = as_known(book, book.revision(), knowledge, 3);
-    known.pages.verify();
+    known.pages.verify(&known.pools);
     let expected = book_of(history);
     prop_assert_eq!(known.revision(), book.revision(), "it is told from the revision of now");
     prop_assert_eq!(seen(&known), seen(&expected));

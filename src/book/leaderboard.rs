@@ -16,6 +16,7 @@ use super::marketing::MarketingQuestion;
 use super::names::Ref;
 use super::packed::PartnerRef;
 use super::pages::older;
+use super::scope::Desks;
 use crate::domain::calendar::Date;
 use crate::domain::filter::Filter;
 use crate::domain::ids::Id;
@@ -326,9 +327,9 @@ impl Book {
                 )
             }
             SubjectKind::Employee | SubjectKind::Unit if asks_for_desks => {
-                let desks = telling.scope.desks.iter().flatten();
+                let desks = telling.scope.desks.iter().flat_map(Desks::iter);
                 let mut passing: HashSet<u32> =
-                    desks.flat_map(|&desk| telling.lines.of_desk(desk)).copied().collect();
+                    desks.flat_map(|desk| telling.lines.of_desk(desk)).copied().collect();
                 self.keep_named(asked.kind, filter, &mut passing);
                 Some(passing)
             }

@@ -508,7 +508,11 @@ impl Book {
                 dictionary.employees.get(id.as_str()).expect("an employee is numbered as it comes");
             self.unit_of[employee.index()] = unit.and_then(|unit| dictionary.units.get(unit.as_str()));
         }
-        self.rosters = Rosters::tell(&self.records, &self.partner_trees, &self.employee_trees);
+        let mut rosters = Rosters::tell(&self.records, &self.partner_trees, &self.employee_trees);
+        if rosters.follow(&self.rosters) {
+            self.pages.forget_regions();
+        }
+        self.rosters = rosters;
     }
 }
 

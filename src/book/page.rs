@@ -7,6 +7,7 @@
 //! 3. `by_slot`, `by_desk`, `by_day` and `month` are the sums of the rows. `by_slot` holds what was sourced, of
 //!    slots with many rows also by day: no question about a slot reads more than [`DAYS_FROM_ROWS`] rows of a page.
 
+mod by_region;
 mod gathered;
 mod row;
 mod rows;
@@ -19,13 +20,14 @@ use std::sync::OnceLock;
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
+use self::by_region::ByRegion;
 use self::row::rows_of;
 use self::rows::Rows;
 use super::entry::{Entry, Event, Share, Slot, part};
 use super::fates::Fates;
 use super::net::Net;
 use super::pools::{DeskRef, Pooled, Pools};
-use super::scope::Scope;
+use super::scope::{Desks, Regions, Scope};
 use crate::domain::amount::{Amount, Currency};
 use crate::domain::calendar::{Date, DateRange};
 use crate::domain::premises::RatesOn;
@@ -58,6 +60,7 @@ pub struct Page {
     /// Told when it is first asked for, and kept from then on.
     net: OnceLock<Net>,
     fates: OnceLock<Fates>,
+    by_region: OnceLock<ByRegion>,
 }
 
 /// What a slot sourced in a month.
@@ -239,9 +242,24 @@ impl Page {
             sourced(entry).for_each(|(slot, measures)| net.add_slot(slot, &signed(measures)));
             net.add_desk(desk, &signed(whole));
         }
+        let count = if is_taken_out { -1 } else { 1 };
         if let Some(fates) = self.fates.get_mut() {
-            fates.note(desk, entry, if is_taken_out { -1 } else { 1 });
+            fates.note(desk, entry, count);
         }
+        if let Some(by_region) = self.by_region.get_mut() {
+            by_region.note(entry, if is_taken_out { negated(whole) } else { whole }, count);
+        }
+    }
+
+    /// What happened in the regions that a question asks for.
+    pub(super) fn by_region(&self, regions: &Regions, pools: &Pools) -> Option<&ByRegion> {
+        let told = self.by_region.get_or_init(|| ByRegion::of(self, &regions.of_partners, pools));
+        Some(told).filter(|told| told.is_told_by(regions))
+    }
+
+    /// Once a partner has another region.
+    pub fn forget_regions(&mut self) {
+        self.by_region.take();
     }
 
     /// What became of the prospects that came in this month.
@@ -319,8 +337,8 @@ impl Page {
     }
 
     /// The month's sum of each entry, once and whole, over desks.
-    pub fn desks(&self, desks: &[DeskRef]) -> Measures {
-        sum(desks.iter().filter_map(|desk| self.by_desk.get(desk)).copied())
+    pub fn desks(&self, desks: &Desks) -> Measures {
+        sum(desks.iter().filter_map(|desk| self.by_desk.get(&desk)).copied())
     }
 
     /// The sum over `dates` of the parts that slots sourced, each entry counting once. `slots` is sorted.

@@ -37,7 +37,7 @@ pub type ValueOn<'a> = &'a dyn Fn(&Row, RatesOn) -> Value;
 // === impl Fold ===
 
 impl Fold {
-    fn add(&mut self, row: &Row, parts: Parts<'_>, value: Value) {
+    pub(super) fn add(&mut self, row: &Row, parts: Parts<'_>, value: Value) {
         self.measures += row.measures(value.amount().map(|whole| parts.of(whole)));
         if matches!(row.event, Event::DealEnded(_)) {
             self.oldest_rate_on = older(self.oldest_rate_on, value.oldest_rate_on());
@@ -123,8 +123,9 @@ impl Pages {
             let whole = DateRange { from: month.first_day(), to: month.next().first_day() };
             let dates = DateRange { from: dates.from.max(whole.from), to: dates.to.min(whole.to) };
             // Sums say nothing of exchange rates.
-            let sum =
-                (!page.has_foreign(rates)).then(|| sum_of(page, scope, dates, dates == whole)).flatten();
+            let sum = (!page.has_foreign(rates))
+                .then(|| sum_of(page, pools, scope, dates, dates == whole))
+                .flatten();
             match sum {
                 Some(measures) => fold.measures += measures,
                 None => {
@@ -151,7 +152,7 @@ impl Pages {
             let whole = DateRange { from: month.first_day(), to: month.next().first_day() };
             let dates = DateRange { to: from.min(whole.to), ..whole };
             let net = || if dates == whole { net_count(page, scope) } else { None };
-            let sum = || Some(sum_of(page, scope, dates, dates == whole)?.open_count());
+            let sum = || Some(sum_of(page, pools, scope, dates, dates == whole)?.open_count());
             open_count += net().or_else(sum).unwrap_or_else(|| {
                 let last = dates.to.plus_days(-1);
                 let count = |sheet: &Sheet| sheet.entries(pools, scope, dates.from, last).count() as i64;
@@ -245,6 +246,11 @@ impl Pages {
         self.entries(pools, |page| &page.ended, scope, on.next(), Date::NEVER)
     }
 
+    /// Once a partner has another region.
+    pub fn forget_regions(&mut self) {
+        self.0.values_mut().for_each(Page::forget_regions);
+    }
+
     /// The deals with something on or after `from` whose amount is, or would be, converted from another
     /// currency: with it and the day.
     pub fn foreign_deals(&self, from: Date) -> impl Iterator<Item = (u32, Currency, Date)> {
@@ -255,7 +261,10 @@ impl Pages {
 }
 
 /// The page's sum for a scope, where the page keeps one.
-fn sum_of(page: &Page, scope: &Scope, dates: DateRange, is_whole: bool) -> Option<Measures> {
+fn sum_of(page: &Page, pools: &Pools, scope: &Scope, dates: DateRange, is_whole: bool) -> Option<Measures> {
+    if let Some(regions) = scope.regions_alone() {
+        return Some(page.by_region(regions, pools)?.measures(regions, dates));
+    }
     keeps_sum(scope, is_whole).then(|| match (&scope.slots, &scope.desks) {
         (Some(slots), _) => page.slots(slots, dates, is_whole),
         (None, Some(desks)) => page.desks(desks),
@@ -299,12 +308,12 @@ pub fn older(a: Option<Date>, b: Option<Date>) -> Option<Date> {
 
 #[cfg(test)]
 impl Pages {
-    pub fn verify(&self) {
+    pub fn verify(&self, pools: &Pools) {
         for (month, page) in &self.0 {
             assert!(!page.is_empty(), "{month:?} is empty");
             let mut rows = [&page.opened, &page.ended, &page.leads].into_iter().flat_map(Sheet::rows);
             assert!(rows.all(|row| row.on.month() == *month));
-            page.verify();
+            page.verify(pools);
         }
     }
 

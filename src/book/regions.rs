@@ -1,82 +1,72 @@
-//! Regions: what became of the prospects of each region in a board's window, kept beside the board.
-//!
-//! The full view of a partner tells the close rate of its region: of all prospects, whatever the question
-//! filters by. They are told in one pass when the first such view asks, and from then on kept up to date with
-//! every batch, as the board is.
-//!
-//! Invariant, a property test: a region's cohort is the one that its own scope tells.
+//! Regions: which one counts for a deal or lead (docs/kpis.md §4), by what partners' are now.
 
-use hashbrown::HashMap;
+use std::sync::Arc;
 
 use super::Book;
-use super::board::BoardQuestion;
-use super::packed::TermRef;
-use super::pages::Pages;
-use super::scope::{Regions, Scope};
+use super::entry::{RegionSource, Share, Slot};
+use super::packed::{PartnerRef, TermRef};
+use super::scope::{Regions, Scope, Test};
+use crate::domain::calendar::{Date, DateRange};
 use crate::domain::ids::Term;
 use crate::domain::premises::Roles;
 use crate::kpi::standing::Cohort;
 
-/// By the region that counts. None: where none is known.
-pub(super) struct RegionCohorts {
-    /// Whoever changes a partner's drops the board.
-    regions: Regions,
-    cohorts: HashMap<Option<TermRef>, Cohort>,
+/// By number: the region of the partner that counts in each one's place. Whoever has the same one has it of the
+/// same moment.
+#[derive(Clone, Debug)]
+pub struct PartnerRegions(Arc<[Option<TermRef>]>);
+
+// === impl PartnerRegions ===
+
+impl PartnerRegions {
+    pub fn new(regions: impl Iterator<Item = Option<TermRef>>) -> Self {
+        Self(regions.collect())
+    }
+
+    pub fn of(&self, partner: PartnerRef) -> Option<TermRef> {
+        self.0.get(partner.index()).copied().flatten()
+    }
+
+    /// Whether both are one and the same, as questions of one moment have it.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Whether both say the same of every partner.
+    pub fn equals(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+
+    /// The region of a deal or lead, of whose shares the first is `slot`'s.
+    pub fn of_one(&self, slot: Slot, source: &RegionSource, shares: &[Share]) -> Option<TermRef> {
+        let of = |partner| self.of(partner);
+        let of_lead_partner = || slot.filter(|_| source.is_lead_partners).and_then(of);
+        let of_greatest = || source.other_partner.or_else(|| Share::greatest(shares)).and_then(of);
+        of_lead_partner().or(source.own).or_else(of_greatest)
+    }
 }
 
-// === impl RegionCohorts ===
-
-impl RegionCohorts {
-    pub fn tell(book: &Book, asked: &BoardQuestion) -> Self {
-        let regions = Regions { asked: Default::default(), of_partners: book.regions_of_partners() };
-        let mut told = Self { regions, cohorts: HashMap::new() };
-        told.each(book, asked, &book.pages, |cohort, one| *cohort += one);
-        told
-    }
-
-    pub fn of(&self, region: Option<TermRef>) -> Cohort {
-        self.cohorts.get(&region).copied().unwrap_or_default()
-    }
-
-    /// Takes out what lies on pages of a batch's entries as they were.
-    pub fn take_out(&mut self, book: &Book, asked: &BoardQuestion, before: &Pages) {
-        self.each(book, asked, before, |cohort, one| *cohort -= one);
-    }
-
-    /// Puts in what lies on pages of a batch's entries as they are.
-    pub fn put_in(&mut self, book: &Book, asked: &BoardQuestion, after: &Pages) {
-        self.each(book, asked, after, |cohort, one| *cohort += one);
-    }
-
-    fn each(
-        &mut self,
-        book: &Book,
-        asked: &BoardQuestion,
-        pages: &Pages,
-        change: impl Fn(&mut Cohort, Cohort),
-    ) {
-        let everything = Scope { roles: Roles::default(), slots: None, desks: None, test: None };
-        let last = asked.dates.to.plus_days(-1);
-        let opened = pages.entries(&book.pools, |page| &page.opened, &everything, asked.dates.from, last);
-        let leads = pages.entries(&book.pools, |page| &page.leads, &everything, asked.dates.from, last);
-        for (row, parts) in opened.chain(leads) {
-            let mut one = Cohort::default();
-            one.add(row, asked.as_of);
-            if one != Cohort::default() {
-                let traits = book.pools.traits.value(row.traits);
-                let region = parts.with_shares(|shares| self.regions.of(row, traits, shares));
-                change(self.cohorts.entry(region).or_default(), one);
-            }
-        }
+impl Default for PartnerRegions {
+    fn default() -> Self {
+        Self::new(std::iter::empty())
     }
 }
 
 // === impl Book ===
 
 impl Book {
-    /// A region by its name. None: nothing names it.
-    pub(super) fn region(&self, region: &Term) -> Option<TermRef> {
-        self.records.dictionary.terms.get(region.as_str())
+    /// What became by `as_of` of all prospects of a region that came in `dates`.
+    pub fn region_cohort(&self, region: &Term, dates: DateRange, as_of: Date) -> Cohort {
+        let Some(region) = self.records.dictionary.terms.get(region.as_str()) else {
+            return Cohort::default(); // nothing names it
+        };
+        let regions = Regions {
+            asked: [Some(region)].into_iter().collect(),
+            of_partners: self.rosters.regions_of_partners().clone(),
+        };
+        let test = Test { regions: Some(regions), ..Test::default() }.about(&self.pools);
+        let scope = Scope { roles: Roles::default(), slots: None, desks: None, test: Some(test) };
+        self.cohort(&scope, dates, as_of)
     }
 }
 
@@ -86,33 +76,45 @@ mod tests {
     use proptest::prelude::*;
 
     use crate::book::Book;
-    use crate::book::board::BoardQuestion;
     use crate::book::board::tests::{Asked, asked, config};
     use crate::book::histories::apply;
+    use crate::book::page::{Page, Sheet};
+    use crate::book::pages::Fold;
     use crate::book::small_tenant::{REGIONS, history};
     use crate::domain::filter::Filter;
     use crate::domain::ids::Term;
     use crate::domain::premises::Roles;
-    use crate::domain::subject::{Subject, SubjectKind};
+    use crate::domain::subject::Subject;
+    use crate::kpi::standing::Cohort;
 
     proptest! {
         #![proptest_config(config())]
 
-        /// After every batch, also where the board was kept through it.
+        /// After every batch, also where sums by region were kept through it.
         #[test]
-        fn a_kept_region_is_what_its_own_scope_tells(history in history(), asked in vec(asked(), 2)) {
+        fn sums_by_region_are_what_the_rows_say(history in history(), asked in vec(asked(), 2)) {
             let mut book = Book::default();
             for batch in history {
                 apply(&mut book, batch);
-                for Asked { premises, rates, window } in &asked {
-                    let question = BoardQuestion::new(SubjectKind::Partner, false, premises, window, *rates);
-                    let board = book.board(&question);
+                book.pages.verify(&book.pools);
+                for Asked { window, rates, .. } in &asked {
+                    let (dates, last) = (window.counted(), window.counted().to.plus_days(-1));
                     for region in REGIONS {
                         let region = Term::try_new(region).expect("a term");
                         let filter = Filter { regions: vec![Some(region.clone())], ..Filter::default() };
                         let scope = book.scope(&Subject::Tenant, &filter, Roles::default()).expect("the tenant");
-                        let expected = book.cohort(&scope, window.counted(), window.as_of);
-                        prop_assert_eq!(book.region_cohort(&board, &region), expected, "{:?}", region);
+                        let (mut cohort, mut fold) = (Cohort::default(), Fold::default());
+                        let sheets: [fn(&Page) -> &Sheet; 3] =
+                            [|page| &page.opened, |page| &page.ended, |page| &page.leads];
+                        for sheet in sheets {
+                            for (row, parts) in book.pages.entries(&book.pools, sheet, &scope, dates.from, last) {
+                                cohort.add(row, window.as_of);
+                                fold.add(row, parts, book.value_of(row, *rates));
+                            }
+                        }
+                        let told = book.region_cohort(&region, dates, window.as_of);
+                        prop_assert_eq!(told, cohort, "{:?}", region);
+                        prop_assert_eq!(book.fold(&scope, dates, *rates), fold, "{:?}", region);
                     }
                 }
             }

@@ -52,7 +52,7 @@ fn each_change_of_a_deal_is_told_once_of_whom_it_concerns() {
             &mut book,
             vec![Version { key: key(hour), record: Record::Deal(id("d"), State::Present(deal)) }],
         );
-        book.pages.verify();
+        book.pages.verify(&book.pools);
         let subjects =
             [partner("p1"), partner("p2"), Subject::Employee(id("e1")), Subject::Employee(id("e2"))];
         for (subject, (opened, won)) in subjects.iter().zip(expected) {

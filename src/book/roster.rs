@@ -5,6 +5,7 @@
 
 use super::packed::{PartnerRef, TermRef};
 use super::records::Records;
+use super::regions::PartnerRegions;
 use super::trees::Trees;
 use crate::domain::ids::kind;
 use crate::domain::subject::SubjectKind;
@@ -14,8 +15,7 @@ pub(super) struct Rosters {
     partners: Roster,
     employees: Roster,
     units: Roster,
-    /// By number: the region of the partner that counts in each one's place.
-    regions_of_partners: Vec<Option<TermRef>>,
+    regions_of_partners: PartnerRegions,
 }
 
 /// The subjects of one kind.
@@ -73,7 +73,7 @@ impl Rosters {
             of_units.add(unit.number(), is_listed, is_listed, name);
         }
         let region = |partner: PartnerRef| own_regions[partner_trees.survivor(partner).index()];
-        let regions_of_partners = dictionary.partners.refs().map(region).collect();
+        let regions_of_partners = PartnerRegions::new(dictionary.partners.refs().map(region));
         Self { partners: of_partners, employees: of_employees, units: of_units, regions_of_partners }
     }
 
@@ -85,9 +85,18 @@ impl Rosters {
         }
     }
 
-    /// The region of the partner that counts in this one's place.
-    pub fn region_of_partner(&self, partner: PartnerRef) -> Option<TermRef> {
-        self.regions_of_partners.get(partner.index()).copied().flatten()
+    /// The region of the partner that counts in each one's place.
+    pub fn regions_of_partners(&self) -> &PartnerRegions {
+        &self.regions_of_partners
+    }
+
+    /// Takes the place of `earlier` ones. Returns whether a partner has another region by now.
+    pub fn follow(&mut self, earlier: &Self) -> bool {
+        let moves = !self.regions_of_partners.equals(&earlier.regions_of_partners);
+        if !moves {
+            self.regions_of_partners = earlier.regions_of_partners.clone();
+        }
+        moves
     }
 }
 

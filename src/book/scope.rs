@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use hashbrown::HashSet;
 
 use super::entry::{Share, Slot};
-use super::packed::{ChannelRef, PartnerRef, TermRef};
+use super::packed::{ChannelRef, TermRef};
 use super::page::Row;
 use super::pools::{DeskRef, LabelSetRef, Pools, Traits};
+use super::regions::PartnerRegions;
 use crate::domain::amount::BasisPoints;
 use crate::domain::premises::Roles;
 use crate::domain::record::Role;
@@ -22,8 +23,8 @@ pub struct Scope {
     pub roles: Roles,
     /// Whose shares, sorted: amounts are the parts of these. None: every deal, whole.
     pub slots: Option<Vec<Slot>>,
-    /// At which desks, sorted. None: at all.
-    pub desks: Option<Vec<DeskRef>>,
+    /// At which desks. None: at all.
+    pub desks: Option<Desks>,
     /// What the filter asks of deals and leads themselves. None: nothing.
     pub test: Option<Test>,
 }
@@ -60,8 +61,16 @@ enum Verdict {
 #[derive(Clone, Debug)]
 pub struct Regions {
     pub asked: HashSet<Option<TermRef>>,
-    /// The region of each partner, by its number.
-    pub of_partners: Vec<Option<TermRef>>,
+    pub of_partners: PartnerRegions,
+}
+
+/// Some desks. A walk asks of every row whether its own is among them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Desks {
+    /// Sorted.
+    refs: Vec<DeskRef>,
+    /// A bit for each number.
+    bits: Vec<u64>,
 }
 
 // === impl Scope ===
@@ -102,6 +111,12 @@ impl Scope {
         self
     }
 
+    /// The regions asked for, where the scope asks for nothing else: neither whose nor by whom.
+    pub fn regions_alone(&self) -> Option<&Regions> {
+        let Self { roles: _, slots: None, desks: None, test: Some(test) } = self else { return None };
+        test.regions.as_ref().filter(|_| test.asks_for_regions_at_most())
+    }
+
     /// Whether something of an entry falls to no partner in a role that counts.
     pub fn has_uncredited(&self, shares: &[Share]) -> bool {
         let roles = [Role::Sourced, Role::Influenced, Role::Fulfilled];
@@ -114,8 +129,7 @@ impl Scope {
     /// Whether a row is at one of the desks that are asked for.
     #[inline]
     pub fn is_at_desk(&self, row: &Row) -> bool {
-        let at_desk = |desks: &Vec<DeskRef>| desks.binary_search(&row.desk).is_ok();
-        self.desks.as_ref().is_none_or(at_desk)
+        self.desks.as_ref().is_none_or(|desks| desks.contains(row.desk))
     }
 
     /// Whether a row's deal or lead passes, whoever has a share in it.
@@ -143,10 +157,13 @@ impl Test {
     }
 
     pub fn asks_for_nothing(&self) -> bool {
-        let Self { products, channels, regions, label_sets, credited, leads, verdicts: _ } = self;
+        self.regions.is_none() && self.asks_for_regions_at_most()
+    }
+
+    fn asks_for_regions_at_most(&self) -> bool {
+        let Self { products, channels, regions: _, label_sets, credited, leads, verdicts: _ } = self;
         products.is_none()
             && channels.is_none()
-            && regions.is_none()
             && label_sets.is_none()
             && credited.is_none()
             && leads.is_none()
@@ -239,10 +256,29 @@ impl Verdict {
 impl Regions {
     /// The region of a row's deal or lead.
     pub fn of(&self, row: &Row, traits: &Traits, shares: &[Share]) -> Option<TermRef> {
-        let of_partner = |partner: PartnerRef| *self.of_partners.get(partner.index())?;
-        let source = &traits.region;
-        let of_lead_partner = || row.slot.filter(|_| source.is_lead_partners).and_then(of_partner);
-        let of_greatest = || source.other_partner.or_else(|| Share::greatest(shares)).and_then(of_partner);
-        of_lead_partner().or(source.own).or_else(of_greatest)
+        self.of_partners.of_one(row.slot, &traits.region, shares)
+    }
+}
+
+// === impl Desks ===
+
+impl Desks {
+    pub fn new(refs: Vec<DeskRef>) -> Self {
+        let mut bits = vec![0; refs.last().map_or(0, |last| last.index() / 64 + 1)];
+        refs.iter().for_each(|desk| bits[desk.index() / 64] |= 1 << (desk.index() % 64));
+        Self { refs, bits }
+    }
+
+    #[inline]
+    pub fn contains(&self, desk: DeskRef) -> bool {
+        self.bits.get(desk.index() / 64).is_some_and(|bits| bits >> (desk.index() % 64) & 1 == 1)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.refs.is_empty()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = DeskRef> {
+        self.refs.iter().copied()
     }
 }

@@ -66,8 +66,16 @@ impl Book {
         for (month, page) in self.pages.range(dates.from.month()..=last.month()) {
             let (from, last) = (dates.from.max(month.first_day()), last.min(month.last_day()));
             let is_whole = (from, last) == (month.first_day(), month.last_day());
-            let fates = is_served_by_fates(scope).then(|| page.fates());
-            match fates.and_then(|fates| fate_in(fates, scope, from..=last, is_whole, as_of)) {
+            let fate = match scope.regions_alone() {
+                Some(regions) => page
+                    .by_region(regions, &self.pools)
+                    .map(|by_region| by_region.fate(regions, &(from..=last), as_of)),
+                None if is_served_by_fates(scope) => {
+                    fate_in(page.fates(), scope, from..=last, is_whole, as_of)
+                }
+                None => None,
+            };
+            match fate {
                 Some(fate) => cohort.add_fate(&fate),
                 None => {
                     for sheet in [&page.opened, &page.leads] {

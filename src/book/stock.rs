@@ -309,9 +309,11 @@ mod tests {
         let deal = |n: u32| {
             let money = Money { amount: Amount::try_from_e4(1_000_000).unwrap(), currency: currency("USD") };
             let open = plain_deal(noon("2024-02-01"), DealStatus::Open);
-            let deal =
-                Deal { amount: Some(money), stage: Some(Term::try_new("offer").unwrap()), ..open };
-            Version { key: key(0), record: Record::Deal(Id::try_new(&format!("d{n}")).unwrap(), State::Present(deal)) }
+            let deal = Deal { amount: Some(money), stage: Some(Term::try_new("offer").unwrap()), ..open };
+            Version {
+                key: key(0),
+                record: Record::Deal(Id::try_new(&format!("d{n}")).unwrap(), State::Present(deal)),
+            }
         };
         let mut book = Book::default();
         apply(&mut book, [settings(0, 5_000)].into_iter().chain((0..10).map(deal)).collect());

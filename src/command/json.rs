@@ -41,11 +41,11 @@ mod tests {
         let absent = FigureResult::AbsentReason(AbsentReason::NoDealWon.into());
         let card = Scorecard {
             name: "মেঘনা".into(),
-            deal_count: Some(DealCount {
+            deal_count: Some(Box::new(DealCount {
                 figure: Some(Figure { result: Some(absent) }),
                 won_amount: Some(Money { currency_code: "BDT".into(), units: 12, nanos: 500_000_000 }),
                 ..DealCount::default()
-            }),
+            })),
             ..Scorecard::default()
         };
         let answer = GetScorecardResponse { scorecard: Some(card), ..GetScorecardResponse::default() };

@@ -264,8 +264,12 @@ mod tests {
     fn point(dates: Option<DateRange>, partial: bool, won: i64, close_rate: Option<Figure>) -> SeriesPoint {
         let won_amount = Some(Money { currency_code: "USD".into(), units: 100 * won, nanos: 0 });
         let scorecard = Scorecard {
-            deal_count: Some(DealCount { figure: ratio(won, 1), won_amount, ..DealCount::default() }),
-            close_rate: Some(CloseRate { figure: close_rate, ..CloseRate::default() }),
+            deal_count: Some(Box::new(DealCount {
+                figure: ratio(won, 1),
+                won_amount,
+                ..DealCount::default()
+            })),
+            close_rate: Some(Box::new(CloseRate { figure: close_rate, ..CloseRate::default() })),
             ..Scorecard::default()
         };
         SeriesPoint { dates, partial, as_of: date(2024, 3, 15), scorecard: Some(scorecard) }

@@ -569,7 +569,7 @@ fn new_tenant() -> (Book, Connection) {
         let prepared = book.prepare(&batch);
         book.apply(batch, prepared);
     }
-    book.pages.verify();
+    book.pages.verify(&book.pools);
     (book, sql)
 }
 

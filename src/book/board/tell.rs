@@ -363,8 +363,11 @@ impl Lines {
             }
             LinesOf::Desks => {
                 let desk = DeskRef::new(number);
-                let is_asked = |asked: &Vec<DeskRef>| asked.binary_search(&desk).is_ok();
-                if scope.desks.as_ref().is_none_or(is_asked) { self.of_desk(desk) } else { &[] }
+                if scope.desks.as_ref().is_none_or(|asked| asked.contains(desk)) {
+                    self.of_desk(desk)
+                } else {
+                    &[]
+                }
             }
         }
     }

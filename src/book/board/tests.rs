@@ -236,7 +236,7 @@ proptest! {
             }
             apply(&mut book, batch);
         }
-        book.pages.verify();
+        book.pages.verify(&book.pools);
         for (asked, parts, with_open) in &questions {
             for (kind, include_sub_partners) in KINDS {
                 let question = asked.question(kind, include_sub_partners);

@@ -101,8 +101,8 @@ impl Gathered {
         });
         let (by_slot, by_desk) = (by_slot.into_iter().collect(), by_desk.into_iter().collect());
         let month = sum(by_day.values().copied());
-        let (net, fates) = (OnceLock::new(), OnceLock::new());
-        let mut page = Page { opened, ended, leads, by_slot, by_desk, by_day, month, net, fates };
+        let (net, fates, by_region) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        let mut page = Page { opened, ended, leads, by_slot, by_desk, by_day, month, net, fates, by_region };
         page.sum_all_days();
         page
     }

@@ -187,7 +187,8 @@ mod tests {
 
     fn event() -> impl Strategy<Value = Event> {
         use {Outcome as O, ProspectOutcome as P};
-        let outcome = || prop::sample::select(vec![O::Open, O::Won, O::Lost, O::LostToCompetitor, O::Expired]);
+        let outcome =
+            || prop::sample::select(vec![O::Open, O::Won, O::Lost, O::LostToCompetitor, O::Expired]);
         let prospect = || prop::sample::select(vec![P::Unresolved, P::Purchased, P::Lost]);
         prop_oneof![
             outcome().prop_map(Event::DealOpened),

@@ -4,7 +4,7 @@ use super::*;
 
 impl Page {
     /// Checks the invariants against the rows alone.
-    pub fn verify(&self) {
+    pub fn verify(&self, pools: &Pools) {
         let mut fresh = Page::default();
         for sheet in self.sheets() {
             let rows: Vec<&Row> = sheet.rows().collect();
@@ -54,6 +54,9 @@ impl Page {
         }
         if let Some(fates) = self.fates.get() {
             fates.verify(self);
+        }
+        if let Some(by_region) = self.by_region.get() {
+            by_region.verify(self, pools);
         }
 
         for sheet in self.sheets() {

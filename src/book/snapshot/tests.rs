@@ -37,7 +37,7 @@ fn batch(n: usize, versions: &[Version]) -> Batch {
 }
 
 fn assert_same(found: &Book, expected: &Book) -> Result<(), TestCaseError> {
-    found.pages.verify();
+    found.pages.verify(&found.pools);
     prop_assert_eq!(found.revision(), expected.revision());
     prop_assert_eq!(found.records().batches(), expected.records().batches());
     let sorted = |book: &Book| {

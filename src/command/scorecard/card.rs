@@ -378,21 +378,21 @@ pub mod tests {
         Scorecard {
             subject: Some(Subject { subject: Some(subject) }),
             name: name.into(),
-            average_deal_size: Some(AverageDealSize {
+            average_deal_size: Some(Box::new(AverageDealSize {
                 figure: value(300.0, quantity::Quantity::Amount(usd(600)), 2),
                 comparison: absent(AbsentReason::NoDealWon),
                 change: Some(Change::default()),
                 ..AverageDealSize::default()
-            }),
-            deal_count: Some(DealCount {
+            })),
+            deal_count: Some(Box::new(DealCount {
                 figure: value(2.0, quantity::Quantity::Count(2), 1),
                 comparison: value(0.0, quantity::Quantity::Count(0), 1),
                 change: Some(Change { absolute: Some(2.0), relative: None, trend: Trend::Better.into() }),
                 won_amount: Some(usd(600)),
                 comparison_won_amount: Some(usd(0)),
                 position: None,
-            }),
-            deal_success: Some(DealSuccess {
+            })),
+            deal_success: Some(Box::new(DealSuccess {
                 figure: value(2.0 / 3.0, quantity::Quantity::Count(2), 3),
                 comparison: absent(AbsentReason::NoDealEnded),
                 change: Some(Change::default()),
@@ -401,7 +401,7 @@ pub mod tests {
                 missed_amount: Some(usd(300)),
                 lost_to_competitor_count: 1,
                 ..DealSuccess::default()
-            }),
+            })),
             ..Scorecard::default()
         }
     }

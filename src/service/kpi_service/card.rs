@@ -11,7 +11,6 @@ use super::parse::{CardQuestion, View};
 use super::reads::Reads;
 use super::render::scorecard::{self, Card, Evidence, More, Stand, ValueGround, Whose};
 use super::{as_of_or_today, failure, weight};
-use crate::service::asking::ROWS_AT_ONCE_MAX;
 use crate::book::{
     Behind, BoardQuestion, Book, FigureKind, FirstEvidence, Fold, KeptBoard, MarketingQuestion, Scope, Stood,
 };
@@ -27,6 +26,7 @@ use crate::kpi::figure::Figure;
 use crate::kpi::marketing_channel::Basis;
 use crate::kpi::pipeline::Worth;
 use crate::proto::channelkpi::v1 as pb;
+use crate::service::asking::ROWS_AT_ONCE_MAX;
 
 /// The most records that are listed behind a figure.
 const EVIDENCE_MAX: usize = 1_000;
@@ -257,7 +257,7 @@ impl<'a> Cards<'a> {
         }
         card.oldest_rate_on = card.oldest_rate_on.into_iter().chain(rates_on.into_iter().flatten()).min();
         if let Some(more) = &mut card.more {
-            more.region = self.region_of(&survivor, boards);
+            more.region = self.region_of(&survivor);
         }
         Ok(card)
     }
@@ -451,10 +451,10 @@ impl<'a> Cards<'a> {
     }
 
     /// A partner's region and the rate of all prospects of that region in the window.
-    fn region_of(&self, survivor: &Subject, boards: &Boards) -> Option<(String, Figure)> {
+    fn region_of(&self, survivor: &Subject) -> Option<(String, Figure)> {
         let Subject::Partner { partner, .. } = survivor else { return None };
         let region = self.book.region_of(partner)?;
-        let cohort = self.book.region_cohort(&boards.now, &region);
+        let cohort = self.book.region_cohort(&region, self.now.counted(), self.now.as_of);
         Some((region.as_str().to_owned(), close_rate(&cohort)))
     }
 

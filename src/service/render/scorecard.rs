@@ -91,14 +91,14 @@ pub fn scorecard(card: &Card<'_>, kpis: &[Kpi], currency: Currency) -> pb::Score
     }
     for kpi in kpis {
         match kpi {
-            Kpi::AverageDealSize => scorecard.average_deal_size = Some(teller.average_deal_size()),
-            Kpi::DealCount => scorecard.deal_count = Some(teller.deal_count()),
-            Kpi::OpportunityPipeline => scorecard.opportunity_pipeline = Some(teller.pipeline()),
-            Kpi::MarketingChannel => scorecard.marketing_channel = Some(teller.marketing_channel()),
-            Kpi::CloseRate => scorecard.close_rate = Some(teller.close_rate()),
-            Kpi::DealVelocity => scorecard.deal_velocity = Some(teller.deal_velocity()),
-            Kpi::ValueScore => scorecard.value_score = Some(teller.value_score()),
-            Kpi::DealSuccess => scorecard.deal_success = Some(teller.deal_success()),
+            Kpi::AverageDealSize => scorecard.average_deal_size = Some(Box::new(teller.average_deal_size())),
+            Kpi::DealCount => scorecard.deal_count = Some(Box::new(teller.deal_count())),
+            Kpi::OpportunityPipeline => scorecard.opportunity_pipeline = Some(Box::new(teller.pipeline())),
+            Kpi::MarketingChannel => scorecard.marketing_channel = Some(Box::new(teller.marketing_channel())),
+            Kpi::CloseRate => scorecard.close_rate = Some(Box::new(teller.close_rate())),
+            Kpi::DealVelocity => scorecard.deal_velocity = Some(Box::new(teller.deal_velocity())),
+            Kpi::ValueScore => scorecard.value_score = Some(Box::new(teller.value_score())),
+            Kpi::DealSuccess => scorecard.deal_success = Some(Box::new(teller.deal_success())),
         }
     }
     scorecard.evidence = card.evidence.iter().map(evidence).collect();
