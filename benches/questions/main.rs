@@ -29,6 +29,10 @@ use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, SamplingMode};
 use tokio::runtime::Runtime;
 
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 use ask::Asker;
 use tenant::{BUDGET_DEALS, Filled, Table, Tenant, beside, count, duration, is_quick, median, named};
 

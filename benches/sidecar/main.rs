@@ -28,6 +28,10 @@ use tenant::named;
 
 type Measure = fn() -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const SUBJECTS: &[(&str, Measure)] = &[
     ("socket", || Box::pin(socket::measure())),
     ("readers", || Box::pin(readers::measure())),

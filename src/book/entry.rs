@@ -131,6 +131,7 @@ pub type Slot = Option<PartnerRef>;
 
 impl Event {
     /// Its place among all events, in their order.
+    #[inline]
     pub const fn rank(self) -> u8 {
         match self {
             Self::DealOpened(outcome) => outcome as u8,

@@ -98,6 +98,13 @@ pub(super) fn counts(mut measures: Measures) -> Measures {
     measures
 }
 
+/// What makes one the other where it is added.
+fn changed(less: Measures, more: Measures) -> Measures {
+    let mut change = more;
+    change -= less;
+    change
+}
+
 /// What takes measures out where it is added.
 pub(super) fn negated(measures: Measures) -> Measures {
     let mut negated = Measures::default();
@@ -129,12 +136,10 @@ impl SlotSums {
     }
 
     /// Of a row that stays.
-    fn amend(&mut self, on: Date, less: Measures, more: Measures) {
-        self.month -= less;
-        self.month += more;
+    fn amend(&mut self, on: Date, change: Measures) {
+        self.month += change;
         if let Some(days) = &mut self.days {
-            subtract(days, on, less);
-            *days.entry(on).or_default() += more;
+            *days.entry(on).or_default() += change;
         }
     }
 }
@@ -304,21 +309,23 @@ impl Page {
         }
         for ((slot, less), (_, more)) in sourced(before).zip(sourced(entry)) {
             if less != more {
-                self.by_slot.entry(slot).or_default().amend(entry.on, less, more);
+                self.by_slot.entry(slot).or_default().amend(entry.on, changed(less, more));
             }
         }
         let (less, more) = (before.measures(before.value.amount()), entry.measures(entry.value.amount()));
         self.note_beside(pooled_before.desk, before, less, true);
         self.note_beside(pooled.desk, entry, more, false);
-        self.month -= less;
-        self.month += more;
-        if less != more || pooled_before.desk != pooled.desk {
+        if pooled_before.desk != pooled.desk {
             subtract(&mut self.by_desk, pooled_before.desk, less);
             *self.by_desk.entry(pooled.desk).or_default() += more;
         }
         if less != more {
-            subtract(&mut self.by_day, entry.on, less);
-            *self.by_day.entry(entry.on).or_default() += more;
+            let change = changed(less, more);
+            self.month += change;
+            *self.by_day.entry(entry.on).or_default() += change;
+            if pooled_before.desk == pooled.desk {
+                *self.by_desk.entry(pooled.desk).or_default() += change;
+            }
         }
     }
 

@@ -123,6 +123,7 @@ impl Marks {
 // === impl Row ===
 
 impl Row {
+    #[inline]
     pub(super) fn key(&self) -> Key {
         Key::new(self.slot, self.on, self.of, self.part, self.event)
     }

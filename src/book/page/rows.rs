@@ -27,11 +27,13 @@ struct Chunk {
 // === impl Key ===
 
 impl Key {
+    #[inline]
     pub fn new(slot: Slot, on: Date, of: u32, part: u8, event: Event) -> Self {
         Self(Self::day(slot, on).0 | u128::from(of) << 16 | u128::from(part) << 8 | u128::from(event.rank()))
     }
 
     /// No key of a slot's day, or of a later one, is less.
+    #[inline]
     fn day(slot: Slot, on: Date) -> Self {
         let slot = slot.map_or(0, |partner| partner.index() as u128 + 1); // the uncredited rest comes first
         let on = on.day_number() as u128; // no date is before day 0
