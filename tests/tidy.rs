@@ -140,6 +140,7 @@ const NO_KPIS: &[&str] = &[
     "position.rs",
     "peers.rs",
     "leaderboard.rs",
+    "trend.rs",
 ];
 
 #[test]

@@ -164,6 +164,7 @@ pub fn absence(reason: i32) -> String {
         Ok(AbsentReason::NoPast) => "no past".into(),
         Ok(AbsentReason::TargetReached) => "reached".into(),
         Ok(AbsentReason::OtherCurrency) => "other currency".into(),
+        Ok(AbsentReason::TooFewBuckets) => "too few periods".into(),
         Ok(AbsentReason::Unspecified) | Err(_) => "absent".into(), // a newer sidecar's reason
     }
 }

@@ -60,6 +60,8 @@ pub enum Absent {
     NoLead,
     /// Nothing can be a share of it.
     TotalIsZero,
+    /// Too few buckets of a series are over and have a value.
+    TooFewBuckets,
 }
 
 pub type Figure = Result<Ratio, Absent>;

@@ -15,6 +15,7 @@ pub mod pipeline;
 pub mod position;
 pub mod standing;
 pub mod target;
+pub mod trend;
 pub mod value_score;
 
 /// The KPIs that can be asked for.

@@ -13,10 +13,14 @@ use crate::domain::calendar::Instant;
 use crate::domain::record::Settings;
 use crate::domain::series::{Bucket, buckets};
 use crate::journal::Journal;
+use crate::kpi::trend::trend;
 use crate::proto::channelkpi::v1 as pb;
 
 /// What a bucket costs beside the rows that it reads, in rows.
 const BUCKET_WEIGHT: u64 = 100;
+
+/// How many pairs of buckets a trend compares in the time that a row takes to read.
+const PAIRS_PER_ROW: u64 = 2;
 
 pub async fn get<J: Journal>(
     rpc: &Rpc<J>,
@@ -56,8 +60,10 @@ fn weight(book: &Book, settings: &Settings, question: &SeriesQuestion, now: Inst
     };
     let buckets = buckets(&span, *unit, &settings.period_starts());
     // Of more there is no answer.
-    let weights = buckets.iter().take(SeriesQuestion::BUCKETS_MAX).map(weight);
-    weights.fold(0, u64::saturating_add)
+    let buckets = buckets.get(..SeriesQuestion::BUCKETS_MAX).unwrap_or(&buckets);
+    let weights = buckets.iter().map(weight).fold(0, u64::saturating_add);
+    let pair_count = (buckets.len() * buckets.len() / 2 * asked.kpis.len()) as u64;
+    weights.saturating_add(pair_count / PAIRS_PER_ROW)
 }
 
 /// All but the revision.
@@ -79,6 +85,8 @@ fn answer(
     let (survivor, name) = book.identify(subject);
     let rates = asked.premises.exchange.rates_in(&span);
     let mut points = Vec::with_capacity(buckets.len());
+    // Of each KPI, in each bucket, what its trend is told from.
+    let mut figures = vec![Vec::with_capacity(buckets.len()); asked.kpis.len()];
     let (mut oldest_rate_on, mut open_before_count) = (None, None);
     for bucket in &buckets {
         let cards = Cards::of_bucket(book, settings, asked, bucket.window, rates, open_before_count);
@@ -87,13 +95,22 @@ fn answer(
         let card = cards.of_scope(subject, &scope, (survivor.clone(), name))?;
         open_before_count = Some(card.now.standing.open_after_count());
         oldest_rate_on = [oldest_rate_on, card.oldest_rate_on].into_iter().flatten().min();
+        for (figures, &kpi) in figures.iter_mut().zip(&asked.kpis) {
+            // Half a month's sum is no month's: what is cut or isn't over would bend the trend.
+            figures.push(card.now.figure(kpi).ok().filter(|_| !bucket.partial));
+        }
         points.push(series::point(bucket, cards.render(&card)));
     }
+    let trends = asked.kpis.iter().zip(&figures).filter(|_| !buckets.is_empty()).map(|(&kpi, figures)| {
+        caller.still_waits()?;
+        Ok(series::trend(kpi, figures, trend(figures)))
+    });
     Ok(pb::GetSeriesResponse {
         subject: Some(value::subject(&survivor)),
         name: name.unwrap_or_default().to_owned(),
         points,
         definition: Some(scorecard::definition(&span, None, rates, premises, settings, oldest_rate_on)),
         revision_token: String::new(),
+        trends: trends.collect::<Result<Vec<_>, Status>>()?,
     })
 }
