@@ -141,6 +141,7 @@ const NO_KPIS: &[&str] = &[
     "peers.rs",
     "leaderboard.rs",
     "trend.rs",
+    "drivers.rs",
 ];
 
 #[test]

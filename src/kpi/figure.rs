@@ -62,6 +62,8 @@ pub enum Absent {
     TotalIsZero,
     /// Too few buckets of a series are over and have a value.
     TooFewBuckets,
+    /// A factor of a product is 0 at an end of its change, so that it has no logarithm.
+    FactorIsZero,
 }
 
 pub type Figure = Result<Ratio, Absent>;

@@ -9,6 +9,8 @@ mod reads;
 mod scorecard;
 mod series;
 
+pub(super) use self::card::Cards;
+
 use tonic::{Request, Status};
 
 use super::{Caller, Rpc, RpcResult, as_of_or_today, failure, page, parse, render, token, window};

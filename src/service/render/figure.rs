@@ -131,5 +131,6 @@ pub fn absent_reason(absent: Absent) -> pb::AbsentReason {
         Absent::NoLead => pb::AbsentReason::NoLead,
         Absent::TotalIsZero => pb::AbsentReason::TotalIsZero,
         Absent::TooFewBuckets => pb::AbsentReason::TooFewBuckets,
+        Absent::FactorIsZero => pb::AbsentReason::FactorIsZero,
     }
 }

@@ -5,6 +5,7 @@ use super::{premises, value};
 use crate::domain::amount::Currency;
 use crate::domain::calendar::{Date, TIME_ZONE_RULES_VERSION};
 use crate::domain::filter::{Dimension, GroupValue};
+use crate::domain::ids::Term;
 use crate::domain::premises::RatesOn;
 use crate::domain::record::Settings;
 use crate::domain::subject::Subject;
@@ -375,9 +376,23 @@ impl Teller<'_> {
     }
 }
 
-fn wire_group(dimension: &Dimension, group: &GroupValue) -> pb::Group {
+pub fn wire_group(dimension: &Dimension, group: &GroupValue) -> pb::Group {
+    let (wire, label_key) = wire_dimension(dimension);
+    pb::Group {
+        dimension: wire.into(),
+        label_key: label_key.map(|key| key.as_str().to_owned()).unwrap_or_default(),
+        value: match group {
+            GroupValue::Value(value) => value.to_string(),
+            GroupValue::Uncredited | GroupValue::None => String::new(),
+        },
+        uncredited: *group == GroupValue::Uncredited,
+    }
+}
+
+/// With the key of a label.
+pub fn wire_dimension(dimension: &Dimension) -> (pb::Dimension, Option<&Term>) {
     use pb::Dimension as Wire;
-    let (wire, label_key) = match dimension {
+    match dimension {
         Dimension::PartnerType => (Wire::PartnerType, None),
         Dimension::Tier => (Wire::Tier, None),
         Dimension::Region => (Wire::Region, None),
@@ -390,14 +405,5 @@ fn wire_group(dimension: &Dimension, group: &GroupValue) -> pb::Group {
         Dimension::DealLabel(key) => (Wire::DealLabel, Some(key)),
         Dimension::PartnerLabel(key) => (Wire::PartnerLabel, Some(key)),
         Dimension::Credit => (Wire::Credit, None),
-    };
-    pb::Group {
-        dimension: wire.into(),
-        label_key: label_key.map(|key| key.as_str().to_owned()).unwrap_or_default(),
-        value: match group {
-            GroupValue::Value(value) => value.to_string(),
-            GroupValue::Uncredited | GroupValue::None => String::new(),
-        },
-        uncredited: *group == GroupValue::Uncredited,
     }
 }
