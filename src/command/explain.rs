@@ -103,8 +103,11 @@ impl ExplainCommand {
         self.subject.check(false)?;
         let is_rate = matches!(self.figure, Explained::CloseRate | Explained::DealSuccess);
         if is_rate != self.by.is_some() {
-            let text =
-                if is_rate { "a rate is split over a dimension: give --by" } else { "--by belongs to rates" };
+            let text = if is_rate {
+                "a rate is split over a dimension: give --by"
+            } else {
+                "--by belongs to close-rate and deal-success"
+            };
             return Err(Failure::Usage(text.into()));
         }
         let answer = self.connection.with(async |connection| self.ask(connection).await).await?;
