@@ -17,10 +17,10 @@ use channel_kpi::proto::channelkpi::v1::record::Record as Kind;
 use channel_kpi::proto::channelkpi::v1::subject::Subject as Of;
 use channel_kpi::proto::channelkpi::v1::{
     AbsentReason, ChangeExplanation, ComparedFigure, Comparison, CreditRole, Deal, DealStatus, Dimension,
-    ExplainChangeRequest, ExplainChangeResponse, ExplainedFigure, Factor, FactorDrivers, Figure,
+    ExplainChangeRequest, ExplainChangeResponse, ExplainedFigure, Factor, FactorDrivers, Figure, Filter,
     GetScorecardRequest, Grouping, Kpi, Lead, LeadOutcome, ListScorecardsRequest, MarketingChannel, Media,
-    MemberDriver, MemberDrivers, Partner, PartnerCredit, PartnerSubject, Record, Scorecard, Subject, Trend,
-    Window,
+    MemberDriver, MemberDrivers, Partner, PartnerCredit, PartnerSubject, Premises, Record, Scorecard,
+    Subject, Terms, Trend, Window,
 };
 use prost_types::Timestamp;
 use scorecard::{dates, partner};
@@ -322,6 +322,18 @@ fn subjects() -> Vec<Subject> {
         .collect()
 }
 
+/// None, a filter, or several roles, in turn.
+fn premises(n: usize) -> Option<Premises> {
+    let regions = Some(Terms { values: vec!["north".into(), "south".into()], include_none: false });
+    let filter = Some(Filter { regions, ..Filter::default() });
+    let credit_roles = [CreditRole::Sourced, CreditRole::Influenced].map(i32::from).to_vec();
+    match n % 4 {
+        1 => Some(Premises { filter, ..Premises::default() }),
+        2 => Some(Premises { credit_roles, ..Premises::default() }),
+        _ => None,
+    }
+}
+
 fn kpi(figure: ExplainedFigure) -> Kpi {
     match figure {
         ExplainedFigure::DealVelocity => Kpi::DealVelocity,
@@ -374,14 +386,22 @@ async fn parts_add_up_and_figures_are_those_of_scorecards() {
                     product_count += 1;
                 }
             }
-            for (figure, dimension) in RATES.into_iter().flat_map(|rate| DIMENSIONS.map(|by| (rate, by))) {
+            let rates = RATES.into_iter().flat_map(|rate| DIMENSIONS.map(|by| (rate, by)));
+            for (n, (figure, dimension)) in rates.enumerate() {
                 let question = ask(figure, dimension, window, as_of);
-                let question = ExplainChangeRequest { subject: subject.clone(), comparison, ..question };
+                let (premises, subject) = (premises(n), subject.clone());
+                let question = ExplainChangeRequest {
+                    premises: premises.clone(),
+                    subject: subject.clone(),
+                    comparison,
+                    ..question
+                };
                 let explanation = explained(&mut caller, &question).await;
                 let whole = explanation.compared.clone();
                 let kpis = vec![kpi(figure).into()];
-                let (subject, window, as_of) = (subject.clone(), Some(window), date(as_of));
+                let (window, as_of) = (Some(window), date(as_of));
                 let card = GetScorecardRequest {
+                    premises: premises.clone(),
                     subject: subject.clone(),
                     window,
                     as_of,
@@ -406,6 +426,7 @@ async fn parts_add_up_and_figures_are_those_of_scorecards() {
 
                 let grouping = Some(Grouping { dimension: dimension.into(), label_key: String::new() });
                 let list = ListScorecardsRequest {
+                    premises,
                     subject,
                     grouping,
                     window,

@@ -174,11 +174,12 @@ fn priced_share(measures: &Measures) -> Figure {
 // === impl Rate ===
 
 impl Rate {
-    pub fn figure(self, standing: &Standing) -> Figure {
-        match self {
-            Self::CloseRate => close_rate::close_rate(&standing.cohort),
-            Self::DealSuccess => deal_success::deal_success(&standing.measures),
-        }
+    pub fn figure(self, terms: RateTerms) -> Figure {
+        let absent = match self {
+            Self::CloseRate => Absent::NoProspect,
+            Self::DealSuccess => Absent::NoDealEnded,
+        };
+        Ratio::new(Quantity::Count(terms.numerator), terms.denominator).ok_or(absent)
     }
 
     pub fn direction(self) -> Direction {
@@ -255,10 +256,10 @@ fn logarithmic_mean(Ends { before, now }: Ends<f64>) -> f64 {
 /// Source: docs/kpis.md, section 7.
 pub fn rate_parts(
     rate: Rate,
-    all: Ends<&Standing>,
+    all: Ends<RateTerms>,
     members: &[Ends<RateTerms>],
 ) -> Result<RateParts, Absent> {
-    let figures = Ends { before: rate.figure(all.before), now: rate.figure(all.now) }.both()?;
+    let figures = all.map(|terms| rate.figure(terms)).both()?;
     let total = |terms: &dyn Fn(&Ends<RateTerms>) -> RateTerms| {
         members.iter().map(terms).fold(RateTerms::default(), |sum, terms| RateTerms {
             numerator: sum.numerator + terms.numerator,
@@ -281,8 +282,7 @@ pub fn rate_parts(
             mix: shares.change() * (rates.mean() - together.mean()),
         }
     };
-    let whole = Ends { before: rate.terms(all.before), now: rate.terms(all.now) };
-    let overlap = match whole == totals {
+    let overlap = match all == totals {
         true => 0.0,
         false => figures.map(|ratio| ratio.quotient()).change() - together.change(),
     };
@@ -376,10 +376,19 @@ mod tests {
         }
     }
 
-    /// All prospects and those who purchased.
-    fn prospects((purchased_count, prospect_count): (i64, i64)) -> Standing {
-        let cohort = Cohort { prospect_count, purchased_count, lost_count: 0 };
-        Standing { cohort, ..march((0, 0, 0), 0, 0, 0) }
+    #[test]
+    fn rates_are_those_of_the_kpis() {
+        for (purchased_count, prospect_count) in [(0, 0), (0, 3), (2, 3)] {
+            let cohort = Cohort { prospect_count, purchased_count, lost_count: 0 };
+            let standing = Standing { cohort, ..march((2, 2, 100), 1, 0, 0) };
+            let terms = Rate::CloseRate.terms(&standing);
+            assert_eq!(Rate::CloseRate.figure(terms), close_rate::close_rate(&cohort));
+        }
+        for (won, lost) in [((0, 0, 0), 0), ((0, 0, 0), 2), ((2, 1, 100), 1)] {
+            let standing = march(won, lost, 0, 0);
+            let terms = Rate::DealSuccess.terms(&standing);
+            assert_eq!(Rate::DealSuccess.figure(terms), deal_success::deal_success(&standing.measures));
+        }
     }
 
     fn terms((numerator, denominator): (i64, i64)) -> RateTerms {
@@ -389,10 +398,9 @@ mod tests {
     type Terms = (i64, i64);
 
     fn split(all: (Terms, Terms), members: &[(Terms, Terms)]) -> Result<RateParts, Absent> {
-        let (before, now) = (prospects(all.0), prospects(all.1));
         let ends = |(before, now): &(Terms, Terms)| Ends { before: terms(*before), now: terms(*now) };
         let members: Vec<Ends<RateTerms>> = members.iter().map(ends).collect();
-        rate_parts(Rate::CloseRate, Ends { before: &before, now: &now }, &members)
+        rate_parts(Rate::CloseRate, ends(&all), &members)
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! ExplainChange.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
@@ -7,16 +8,16 @@ use tonic::{Request, Response, Status};
 use super::parse::{ExplainQuestion, Explained};
 use super::render::drivers::{Member, of_product, of_rate};
 use super::render::figure::Figures;
-use super::render::scorecard::Card;
+use super::render::scorecard::{Card, Stand};
 use super::render::value;
 use super::{Caller, Cards, Rpc, RpcResult, failure, parse};
 use crate::book::Book;
 use crate::domain::calendar::Instant;
-use crate::domain::filter::Dimension;
+use crate::domain::filter::{Dimension, GroupValue, SplitBy};
 use crate::domain::record::Settings;
 use crate::domain::subject::Subject;
 use crate::journal::Journal;
-use crate::kpi::drivers::{Ends, Product, Rate, factor_parts, rate_parts};
+use crate::kpi::drivers::{Ends, Product, Rate, RateTerms, factor_parts, rate_parts};
 use crate::kpi::figure::Absent;
 use crate::kpi::standing::Standing;
 use crate::proto::channelkpi::v1 as pb;
@@ -44,7 +45,7 @@ pub async fn change<J: Journal>(
     answer.await.map(Response::new)
 }
 
-/// How many rows a question reads at most. How many members there are is known only by reading all rows.
+/// How many rows a question reads at most. That over members reads all of its windows.
 fn weight(book: &Book, settings: &Settings, question: &ExplainQuestion, now: Instant) -> u64 {
     let ExplainQuestion { subject, explained, asked, .. } = question;
     match (explained, Cards::resolve(book, settings, asked, asked.as_of, now)) {
@@ -68,8 +69,8 @@ fn answer(
     let card = cards.subject(subject)?;
     let explanation = match explained {
         Explained::Factors(product) => of_factors(figures, *product, &card),
-        Explained::Members(rate, dimension) => {
-            let split = Split { cards: &cards, subject, rate: *rate, dimension };
+        Explained::Members(rate, by) => {
+            let split = Split { book, cards: &cards, subject, rate: *rate, by: *by };
             split.explanation(figures, &card, *member_limit, caller)?
         }
     };
@@ -100,10 +101,11 @@ fn standings<'a>(card: &'a Card<'_>) -> Result<Ends<&'a Standing>, Absent> {
 
 /// A rate over the members of a dimension.
 struct Split<'a> {
+    book: &'a Book,
     cards: &'a Cards<'a>,
     subject: &'a Subject,
     rate: Rate,
-    dimension: &'a Dimension,
+    by: SplitBy,
 }
 
 // === impl Split ===
@@ -116,25 +118,33 @@ impl Split<'_> {
         member_limit: usize,
         caller: &Caller,
     ) -> Result<pb::ChangeExplanation, Status> {
-        let &Self { cards, subject, rate, dimension } = self;
-        let compared = (
-            rate.figure(&card.now.standing),
-            card.before.as_ref().map(|before| rate.figure(&before.standing)),
-        );
-        let (mut members, mut terms) = (Vec::new(), Vec::new());
-        for value in cards.group_values(subject, dimension)? {
-            caller.still_waits()?;
-            let Some(of_member) = cards.group(subject, dimension, &value)? else { continue };
-            let Ok(ends) = standings(&of_member) else { break };
-            let terms_of_member = ends.map(|standing| rate.terms(standing));
-            // Whose deals and prospects the rate doesn't count is no member of it.
-            if terms_of_member != Ends::default() {
-                let rates = ends.map(|standing| rate.figure(standing));
-                members.push(Member { value, name: of_member.name, rates });
-                terms.push(terms_of_member);
+        let &Self { book, cards, subject, rate, by } = self;
+        let terms = |stand: &Stand<'_>| rate.terms(&stand.standing);
+        let figure = |stand: &Stand<'_>| rate.figure(terms(stand));
+        let compared = (figure(&card.now), card.before.as_ref().map(figure));
+        let scope = cards.scope_of(subject)?;
+        let mut of_members: BTreeMap<GroupValue, Ends<RateTerms>> = BTreeMap::new();
+        let (now, before) = cards.windows();
+        for (value, terms) in book.rate_terms(&scope, rate, by, now) {
+            of_members.entry(value).or_default().now = terms;
+        }
+        caller.still_waits()?;
+        if let Some(before) = before {
+            for (value, terms) in book.rate_terms(&scope, rate, by, before) {
+                of_members.entry(value).or_default().before = terms;
             }
         }
-        let parts = standings(card).and_then(|all| rate_parts(rate, all, &terms));
-        Ok(of_rate(figures, rate, compared, dimension, (&members, parts), member_limit))
+        let dimension = Dimension::from(by);
+        let member = |(value, terms): (&GroupValue, &Ends<RateTerms>)| Member {
+            value: value.clone(),
+            name: book.name_of(&dimension, value),
+            rates: terms.map(|terms| rate.figure(terms)),
+        };
+        let members: Vec<Member<'_>> = of_members.iter().map(member).collect();
+        let parts = standings(card).and_then(|all| {
+            let all = all.map(|standing| rate.terms(standing));
+            rate_parts(rate, all, &of_members.into_values().collect::<Vec<_>>())
+        });
+        Ok(of_rate(figures, rate, compared, &dimension, (&members, parts), member_limit))
     }
 }

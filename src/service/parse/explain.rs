@@ -6,7 +6,7 @@ use super::question::{
     CardQuestion, Consistency, View, asked_consistency, asked_page_size, comparison, window_spec,
 };
 use super::value::{self, known, optional, required};
-use crate::domain::filter::Dimension;
+use crate::domain::filter::SplitBy;
 use crate::domain::subject::Subject;
 use crate::kpi::Kpi;
 use crate::kpi::drivers::{Product, Rate};
@@ -28,7 +28,7 @@ pub struct ExplainQuestion {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Explained {
     Factors(Product),
-    Members(Rate, Dimension),
+    Members(Rate, SplitBy),
 }
 
 pub fn explain_change(request: &pb::ExplainChangeRequest) -> Result<ExplainQuestion, Violations> {
@@ -68,7 +68,7 @@ pub fn explain_change(request: &pb::ExplainChangeRequest) -> Result<ExplainQuest
 
 fn explained(at: Path<'_>, figure: i32, dimension: i32) -> Option<Explained> {
     use pb::ExplainedFigure as Wire;
-    let of_rate = |rate| Some(Explained::Members(rate, rates_dimension(at.field("dimension"), dimension)?));
+    let of_rate = |rate| Some(Explained::Members(rate, split_by(at.field("dimension"), dimension)?));
     let of_product = |product| match dimension {
         0 => Some(Explained::Factors(product)),
         _ => at.field("dimension").refuse("is set, but this figure is split over its factors"),
@@ -83,14 +83,13 @@ fn explained(at: Path<'_>, figure: i32, dimension: i32) -> Option<Explained> {
     }
 }
 
-/// Those over which a rate is split: of these everything that a rate counts has a value.
-fn rates_dimension(at: Path<'_>, number: i32) -> Option<Dimension> {
+fn split_by(at: Path<'_>, number: i32) -> Option<SplitBy> {
     use pb::Dimension as Wire;
     match known(at, number)? {
         Wire::Unspecified => at.refuse("is unspecified: name the dimension over which the rate is split"),
-        Wire::Region => Some(Dimension::Region),
-        Wire::MarketingChannel => Some(Dimension::Channel),
-        Wire::Partner => Some(Dimension::Partner),
+        Wire::Region => Some(SplitBy::Region),
+        Wire::MarketingChannel => Some(SplitBy::Channel),
+        Wire::Partner => Some(SplitBy::Partner),
         Wire::PartnerType
         | Wire::Tier
         | Wire::Product
