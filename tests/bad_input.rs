@@ -26,10 +26,11 @@ use channel_kpi::proto::channelkpi::v1::subject::Subject as Of;
 use channel_kpi::proto::channelkpi::v1::window::Window as Asked;
 use channel_kpi::proto::channelkpi::v1::{
     Bucket, Comparison, ConfigureTenantRequest, Consistency, CreateTenantRequest, DateRange, Deal,
-    DealStatus, DeleteTenantRequest, Employee, ErrorReason, Exchange, ExchangePolicy, ExchangeRate,
-    ExchangeRateKey, FigureKind, Filter, GetDataQualityRequest, GetMarketingPerformanceRequest,
-    GetPipelineRequest, GetRecordRequest, GetScorecardRequest, GetSeriesRequest, GetTenantRequest, Kpi, Lead,
-    LeadOutcome, ListContributingRecordsRequest, ListRecordsRequest, ListScorecardsRequest, MarketingChannel,
+    DealStatus, DeleteTenantRequest, Dimension, Employee, ErrorReason, Exchange, ExchangePolicy,
+    ExchangeRate, ExchangeRateKey, ExplainChangeRequest, ExplainedFigure, FigureKind, Filter,
+    GetDataQualityRequest, GetMarketingPerformanceRequest, GetPipelineRequest, GetRecordRequest,
+    GetScorecardRequest, GetSeriesRequest, GetTenantRequest, Kpi, Lead, LeadOutcome,
+    ListContributingRecordsRequest, ListRecordsRequest, ListScorecardsRequest, MarketingChannel,
     MarketingSpend, MonthWeight, OrgUnit, Partner, PartnerCredit, PartnerSubject, Premises, Record,
     RecordKey, RecordKind, StageProbability, Strategy, Subject, SubjectKind, Target, TenantSettings, Terms,
     Thresholds, Window, WriteMode, WriteRecordsRequest, target,
@@ -196,6 +197,7 @@ async fn every_wrong_request_is_refused_precisely() {
     contributing(&mut refusals, &caller).await;
     quality(&mut refusals, &caller).await;
     series(&mut refusals, &caller).await;
+    explanations(&mut refusals, &caller).await;
     tenants(&mut refusals, &caller).await;
     assert_eq!(state(&mut caller).await, before);
     tokens(&mut refusals, &sidecar, &mut caller).await;
@@ -877,6 +879,58 @@ async fn series(refusals: &mut Refusals, caller: &Caller) {
             "INVALID_FIELD subject.partner.partner_id window bucket as_of kpis[0]"),
         ("1,001 days",          years,                   "TOO_MANY_ITEMS allowed=1000 given=1001 bucket"),
         ("no such partner",     of("no-one"),            "SUBJECT_NOT_FOUND id=no-one kind=partner"),
+    ], call).await;
+}
+
+async fn explanations(refusals: &mut Refusals, caller: &Caller) {
+    let call = async |request| caller.clone().analysis.explain_change(request).await.map(drop);
+    let GetScorecardRequest { subject, window, as_of, .. } = march(partner("A"));
+    let by_region = ExplainChangeRequest {
+        subject,
+        window,
+        as_of,
+        explained_figure: ExplainedFigure::DealSuccess.into(),
+        dimension: Dimension::Region.into(),
+        ..ExplainChangeRequest::default()
+    };
+    for (what, window, fields) in windows() {
+        let request = ExplainChangeRequest { window, ..by_region.clone() };
+        refusals.table(vec![(what, request, &format!("INVALID_FIELD {fields}"))], call).await;
+    }
+    let of_figure = |explained_figure| ExplainChangeRequest { explained_figure, ..by_region.clone() };
+    let by = |dimension: i32| ExplainChangeRequest { dimension, ..by_region.clone() };
+    let of = |partner_id| ExplainChangeRequest { subject: Some(partner(partner_id)), ..by_region.clone() };
+    let no_day = ExplainChangeRequest { as_of: Some(Date::default()), ..by_region.clone() };
+    let few = ExplainChangeRequest { member_limit: -1, ..by_region.clone() };
+    let against = Some(Comparison { comparison: Some(Against::Previous(false)) });
+    let against = ExplainChangeRequest { comparison: against, ..by_region.clone() };
+    let role = Some(Premises { credit_roles: vec![9], ..Premises::default() });
+    let unknown_role = ExplainChangeRequest { premises: role, ..by_region.clone() };
+    let half_consistent = demand(Requirement::FullyConsistent(false));
+    let half_consistent = ExplainChangeRequest { consistency: half_consistent, ..by_region.clone() };
+    let all_wrong = ExplainChangeRequest {
+        window: None,
+        as_of: Some(Date::default()),
+        explained_figure: 0,
+        member_limit: -1,
+        ..of("")
+    };
+    #[rustfmt::skip]
+    refusals.table(vec![
+        ("no figure",            of_figure(0),    "INVALID_FIELD explained_figure"),
+        ("an unknown figure",    of_figure(5),    "INVALID_FIELD explained_figure"),
+        ("a product by regions", of_figure(1),    "INVALID_FIELD dimension"),
+        ("a rate by nothing",    by(0),           "INVALID_FIELD dimension"),
+        ("a rate by products",   by(Dimension::Product.into()), "INVALID_FIELD dimension"),
+        ("an unknown dimension", by(99),          "INVALID_FIELD dimension"),
+        ("less than no member",  few,             "INVALID_FIELD member_limit"),
+        ("previous: false",      against,         "INVALID_FIELD comparison.previous"),
+        ("a day of nothing",     no_day,          "INVALID_FIELD as_of"),
+        ("an unknown role",      unknown_role,    "INVALID_FIELD premises.credit_roles[0]"),
+        ("full: false",          half_consistent, "INVALID_FIELD consistency.fully_consistent"),
+        ("all at once",          all_wrong,
+            "INVALID_FIELD subject.partner.partner_id explained_figure window as_of member_limit"),
+        ("no such partner",      of("no-one"),    "SUBJECT_NOT_FOUND id=no-one kind=partner"),
     ], call).await;
 }
 

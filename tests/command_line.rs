@@ -43,6 +43,10 @@ fn help_teaches_by_example() {
             &["Examples:", "--by quarter", "fiscal-quarter", "close-rate", "fiscal-year"],
         ),
         (
+            &["explain", "--help"],
+            &["Examples:", "--figure close-rate --by region", "won-amount", "year-before", "2017-Q3"],
+        ),
+        (
             &["serve", "--help"],
             &["Examples:", "--listen unix:/run/channel-kpi.sock", "SIGTERM", "--drain-grace"],
         ),
@@ -86,6 +90,16 @@ fn wrong_usage_ends_with_2_and_says_what_is_right() {
         (&["top", "--watch", "--as-of", "2024-03-31"], "cannot be used with"),
         (&["top", "--limit", "0"], "0 is not in 1..=1000"),
         (&["series", "--window", "2017", "--by", "decade"], "fiscal-quarter"),
+        (&["explain", "--window", "2017"], "--figure"),
+        (&["explain", "--window", "2017", "--figure", "close-rate"], "a rate is split over a dimension"),
+        (
+            &["explain", "--window", "2017", "--figure", "won-amount", "--by", "region"],
+            "--by belongs to close-rate and deal-success",
+        ),
+        (
+            &["explain", "--window", "2017", "--figure", "deal-success", "--by", "product"],
+            "marketing-channel",
+        ),
         (&["serve", "--drain-grace", "soon"], "must be a time such as"),
         (&["scorecard", "--window", "2017", "--tenant", "a\nb"], "--tenant takes visible ASCII"),
         (&["import", "--preset", "excel", "x.csv"], "maven, olist, salesforce, hubspot, odoo, csv"),
@@ -269,12 +283,26 @@ fn tour(to: &[&str]) {
         "2024-03-11 to 2024-03-17 1 400.00 ████████████████████",
         "2024-03-18 to 2024-03-24 0 0.00",
         "2024-03-25 to 2024-03-31 0 0.00",
+        "",
+        "Fewer than five whole periods that are over have a value: no trend is told.",
     ];
     assert_eq!(weeks_worth.collect::<Vec<_>>(), expected);
     let json = stdout(&run(&[&weeks[..], &["--json"]].concat()), 0);
     let points = message("GetSeriesResponse", &json);
     let points = points.get_field_by_name("points").expect("it has them").into_owned();
     assert_eq!(points.as_list().map(<[_]>::len), Some(5));
+
+    let success = ["explain", "--figure", "deal-success", "--by", "partner", "--window", "2024-03"];
+    let success = [&success[..], &["--as-of", "2024-03-31"]].concat();
+    let told = stdout(&run(&success), 0);
+    assert!(
+        told.starts_with("The company, 2024-03-01 to 2024-03-31, as of 2024-03-31\nbefore: 2024-02-01"),
+        "{told}"
+    );
+    assert!(told.contains("\nDeal success 66.67 %, before no deal ended\n"), "{told}");
+    assert!(told.ends_with("\nWhy it changed can't be told: no deal ended.\n"), "{told}");
+    let json = message("ExplainChangeResponse", &stdout(&run(&[&success[..], &["--json"]].concat()), 0));
+    assert!(json.has_field_by_name("explanation"));
 
     let nobody = run(&[&march[..], &["--unit", "nowhere"]].concat());
     assert_eq!(stdout(&nobody, 1), "");

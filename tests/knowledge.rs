@@ -21,11 +21,11 @@ use channel_kpi::proto::channelkpi::v1::record::Record as Kind;
 use channel_kpi::proto::channelkpi::v1::record_key::Key;
 use channel_kpi::proto::channelkpi::v1::{
     BatchGetScorecardsRequest, Bucket, ConfigureTenantRequest, CreditRole, Deal, Dimension, Employee,
-    ExchangeRate, ExchangeRateKey, FigureKind, GetDataQualityRequest, GetMarketingPerformanceRequest,
-    GetRecordRequest, GetScorecardRequest, GetSeriesRequest, Grouping, Kpi, Lead, LeadOutcome,
-    ListContributingRecordsRequest, ListScorecardsRequest, MarketingChannel, MarketingSpend, Media, OrgUnit,
-    Partner, PartnerCredit, Premises, Record, RecordKey, RecordVersion, ScorecardQuestion, StageProbability,
-    TenantSettings, Thresholds, View,
+    ExchangeRate, ExchangeRateKey, ExplainChangeRequest, ExplainedFigure, FigureKind, GetDataQualityRequest,
+    GetMarketingPerformanceRequest, GetRecordRequest, GetScorecardRequest, GetSeriesRequest, Grouping, Kpi,
+    Lead, LeadOutcome, ListContributingRecordsRequest, ListScorecardsRequest, MarketingChannel,
+    MarketingSpend, Media, OrgUnit, Partner, PartnerCredit, Premises, Record, RecordKey, RecordVersion,
+    ScorecardQuestion, StageProbability, TenantSettings, Thresholds, View,
 };
 use channel_kpi::proto::google::r#type::{Decimal, Money};
 use paper::{By, METHODS, Paper, assert_same, march, methods_that_differ, paper};
@@ -410,7 +410,10 @@ async fn a_subject_that_nothing_named_then_is_unknown() {
         let (subject, window, as_of) = (Some(partner("newcomer")), Some(march()), date("2024-03-31"));
         macro_rules! ask {
             ($method:ident, $request:expr) => {
-                let answer = caller.kpis.$method($request).await;
+                ask!(kpis.$method, $request)
+            };
+            ($service:ident.$method:ident, $request:expr) => {
+                let answer = caller.$service.$method($request).await;
                 if is_known { drop(answer.expect("it was named")) } else { assert_not_found(answer) }
             };
         }
@@ -443,6 +446,17 @@ async fn a_subject_that_nothing_named_then_is_unknown() {
                 window,
                 as_of,
                 bucket: Bucket::Month.into(),
+                premises: p(),
+                ..Default::default()
+            }
+        );
+        ask!(
+            analysis.explain_change,
+            ExplainChangeRequest {
+                subject: s(),
+                explained_figure: ExplainedFigure::WonAmount.into(),
+                window,
+                as_of,
                 premises: p(),
                 ..Default::default()
             }

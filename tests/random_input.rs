@@ -21,12 +21,12 @@ use channel_kpi::proto::FILE_DESCRIPTOR_SET;
 use channel_kpi::proto::channelkpi::v1::record_key::Key;
 use channel_kpi::proto::channelkpi::v1::{
     BatchGetScorecardsRequest, Bucket, ConfigureTenantRequest, CreateTenantRequest, DeleteTenantRequest,
-    FigureKind, GetDataQualityRequest, GetLeaderboardRequest, GetMarketingPerformanceRequest,
-    GetPipelineRequest, GetRecordRequest, GetScorecardRequest, GetSeriesRequest, GetTenantRequest,
-    IngestRecordsRequest, LeaderboardQuery, ListContributingRecordsRequest, ListRecordsRequest,
-    ListScorecardsRequest, OpenFeed, RankedBy, RecordKey, RecordKind, ScorecardQuestion, Subject,
-    SubjectKind, Terms, View, WatchLeaderboardRequest, WriteMode, WriteRecordsRequest,
-    ingest_records_request,
+    Dimension, ExplainChangeRequest, ExplainedFigure, FigureKind, GetDataQualityRequest,
+    GetLeaderboardRequest, GetMarketingPerformanceRequest, GetPipelineRequest, GetRecordRequest,
+    GetScorecardRequest, GetSeriesRequest, GetTenantRequest, IngestRecordsRequest, LeaderboardQuery,
+    ListContributingRecordsRequest, ListRecordsRequest, ListScorecardsRequest, OpenFeed, RankedBy, RecordKey,
+    RecordKind, ScorecardQuestion, Subject, SubjectKind, Terms, View, WatchLeaderboardRequest, WriteMode,
+    WriteRecordsRequest, ingest_records_request,
 };
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, Kind, MapKey, MessageDescriptor, Value};
@@ -54,7 +54,7 @@ async fn whatever_comes_is_answered_or_refused() {
 
     let methods = methods();
     let paths: Vec<&str> = methods.iter().map(|(path, _)| path.as_ref()).collect();
-    assert_eq!(paths.len(), 18, "{paths:?}");
+    assert_eq!(paths.len(), 19, "{paths:?}");
     let mut dice = Dice(20_240_331);
     for (path, input) in &methods {
         let channel = sidecar.connect().await;
@@ -218,6 +218,13 @@ fn good_request(path: &str) -> Vec<u8> {
             let GetScorecardRequest { subject, window, as_of, .. } = march(partner("A"));
             let bucket = Bucket::Week.into();
             GetSeriesRequest { subject, window, as_of, bucket, ..GetSeriesRequest::default() }.encode_to_vec()
+        }
+        "ExplainChange" => {
+            let GetScorecardRequest { window, as_of, .. } = march(Subject::default());
+            let explained_figure = ExplainedFigure::CloseRate.into();
+            let dimension = Dimension::Partner.into();
+            ExplainChangeRequest { explained_figure, dimension, window, as_of, ..Default::default() }
+                .encode_to_vec()
         }
         "GetLeaderboard" => {
             let GetScorecardRequest { as_of, .. } = march(Subject::default());

@@ -10,6 +10,7 @@ mod sidecar;
 #[path = "support/worked_example.rs"]
 mod worked_example;
 
+use channel_kpi::proto::channelkpi::v1::AbsentReason::TooFewBuckets;
 use channel_kpi::proto::channelkpi::v1::figure::Result::{AbsentReason, Value};
 use channel_kpi::proto::channelkpi::v1::quantity::Quantity as Q;
 use channel_kpi::proto::channelkpi::v1::record::Record as Kind;
@@ -19,7 +20,7 @@ use channel_kpi::proto::channelkpi::v1::{
     Bucket, ComparedFigure, CreditRole, Deal, DealStatus, Exchange, ExchangePolicy, ExchangeRate,
     ExchangeRateKey, Figure, Filter, GetScorecardRequest, GetSeriesRequest, GetSeriesResponse, Kpi, Partner,
     PartnerCredit, PartnerSubject, Period, Premises, Quantity, Record, Scorecard, SeriesPoint, Subject,
-    TenantSettings, Terms, Window,
+    TenantSettings, Terms, TrendDirection, TrendEstimate, Window, series_trend,
 };
 use channel_kpi::proto::google::r#type::{Date, DayOfWeek, Decimal, Money};
 use chrono::{Datelike, Days, NaiveDate};
@@ -427,6 +428,53 @@ async fn a_window_that_runs_is_answered_to_date() {
     let nobody = ask(partner("nobody"), dates("2024-05-01", "2024-06-01"), Bucket::Day, "2024-04-30");
     let refused = caller.kpis.get_series(nobody).await.expect_err("nobody was sent");
     assert_eq!(refused.code(), Code::NotFound, "also where nothing is told");
+    sidecar.stop().await;
+}
+
+/// What is cut, what isn't over and what has no value is left out, and leaves its time where it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trend_is_told_from_whole_buckets_with_a_value() {
+    let sidecar = Sidecar::start().await;
+    let mut caller = sidecar.tenant("trend", settings()).await;
+    // A deal a month, of 100, 200 and so on from January to July, but none in April; in August two of 1 so far.
+    let months = [1, 2, 3, 5, 6, 7].map(|month| (month, 5, 100 * i64::from(month)));
+    let deals = months.into_iter().chain([(8, 1, 1), (8, 2, 1)]).map(|(month, day, units)| {
+        let id = format!("d{month}-{day}");
+        let ended = won(&format!("{month:02}-{day:02}"), deal(&id, "A", "e1", "01-01", units));
+        version(noon("08-10"), Kind::Deal(ended))
+    });
+    caller.write(deals.collect()).await;
+    let kpis = [Kpi::DealCount, Kpi::AverageDealSize, Kpi::DealSuccess].map(i32::from).to_vec();
+    let span = dates("2024-01-01", "2024-09-01");
+    let question = GetSeriesRequest { kpis, ..ask(Subject::default(), span, Bucket::Month, "2024-08-10") };
+    let trends = get(&mut caller, &question).await.trends;
+    let told = |n: usize| (trends[n].kpi(), trends[n].bucket_count, trends[n].result);
+    let estimate = |slope_per_bucket, p_value, direction: TrendDirection| {
+        let estimate = TrendEstimate { slope_per_bucket, p_value, direction: direction.into() };
+        Some(series_trend::Result::Estimate(estimate))
+    };
+    let (kpi, bucket_count, result) = told(0);
+    assert_eq!((kpi, bucket_count), (Kpi::DealCount, 7), "none won is a count, and August isn't over");
+    let Some(series_trend::Result::Estimate(count)) = result else { panic!("seven months have a count") };
+    // S = 0: as many months follow April as come before it.
+    assert_eq!((count.slope_per_bucket, count.p_value), (0.0, 1.0));
+    // Of 6! orders two are as far from 0; with April left out of time the slope would be more.
+    assert_eq!(told(1), (Kpi::AverageDealSize, 6, estimate(100.0, 2.0 / 720.0, TrendDirection::Rising)));
+    assert_eq!(told(2), (Kpi::DealSuccess, 6, estimate(0.0, 1.0, TrendDirection::Flat)), "all are 1");
+    assert_eq!(trends.len(), 3);
+
+    // Cut at its first month, four sizes are left.
+    let cut = GetSeriesRequest { window: Some(dates("2024-01-05", "2024-07-01")), ..question.clone() };
+    let trends = get(&mut caller, &cut).await.trends;
+    let too_few = Some(series_trend::Result::AbsentReason(TooFewBuckets.into()));
+    assert_eq!((trends[0].bucket_count, trends[1].bucket_count), (5, 4));
+    assert_eq!(trends[1].result, too_few);
+    assert!(matches!(trends[0].result, Some(series_trend::Result::Estimate(_))));
+
+    let all = get(&mut caller, &GetSeriesRequest { kpis: vec![], ..question.clone() }).await.trends;
+    assert_eq!(all.len(), 8, "one for each KPI");
+    let to_come = GetSeriesRequest { window: Some(dates("2025-01-01", "2025-09-01")), ..question };
+    assert_eq!(get(&mut caller, &to_come).await.trends, []);
     sidecar.stop().await;
 }
 

@@ -140,6 +140,8 @@ const NO_KPIS: &[&str] = &[
     "position.rs",
     "peers.rs",
     "leaderboard.rs",
+    "trend.rs",
+    "drivers.rs",
 ];
 
 #[test]

@@ -31,6 +31,7 @@ mod known;
 mod leaderboard;
 mod many;
 mod marketing;
+mod members;
 #[cfg(test)]
 mod mended;
 #[cfg(test)]

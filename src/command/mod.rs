@@ -9,6 +9,7 @@
 mod channels;
 mod connection;
 mod demo;
+mod explain;
 mod failure;
 mod import;
 mod json;
@@ -76,6 +77,8 @@ enum Command {
     Top(top::TopCommand),
     /// Show KPIs as a series of days, weeks, months, quarters or years.
     Series(series::SeriesCommand),
+    /// Explain why a figure changed: by its factors, or by the members of a dimension.
+    Explain(explain::ExplainCommand),
     /// Show the open deals, how long they are protected, what changed, and how targets stand.
     Pipeline(pipeline::PipelineCommand),
     /// Show what came by each marketing channel, what it cost, and whether it pays.
@@ -109,6 +112,7 @@ pub fn run(line: CommandLine) -> ExitCode {
             Command::Scorecard(command) => command.run().await,
             Command::Top(command) => command.run().await,
             Command::Series(command) => command.run().await,
+            Command::Explain(command) => command.run().await,
             Command::Pipeline(command) => command.run().await,
             Command::Channels(command) => command.run().await,
             Command::Records(command) => command.run().await,

@@ -2,7 +2,8 @@
 
 use channel_kpi::proto::channelkpi::v1::kpi_service_client::KpiServiceClient;
 use channel_kpi::proto::channelkpi::v1::{
-    Bucket, Figure, GetSeriesRequest, GetSeriesResponse, Kpi, Scorecard, SeriesPoint, Window,
+    Bucket, Figure, GetSeriesRequest, GetSeriesResponse, Kpi, Scorecard, SeriesPoint, TrendDirection,
+    TrendEstimate, Window, series_trend,
 };
 use channel_kpi::proto::google::r#type::Date;
 use clap::{Args, ValueEnum};
@@ -13,7 +14,7 @@ use super::premises::PremisesArgs;
 use super::scorecard::{COLUMNS, Columns, kpi_names, parse_kpi};
 use super::subject::SubjectArgs;
 use super::words::{calendar_date, day, days, heading, ratio, table, told_subject};
-use super::{Ending, json, print, window};
+use super::{Ending, json, number, print, window};
 
 /// Show how the KPIs of the company, a partner, an employee or a unit went, period by period.
 #[derive(Debug, Args)]
@@ -197,7 +198,62 @@ fn board(answer: &GetSeriesResponse, by: By, asked: &[Kpi]) -> String {
         row.push(bars.get(place).cloned().unwrap_or_default());
         table.add_row(row);
     }
-    format!("{heading}\n\n{}", table.trim_fmt())
+    format!("{heading}\n\n{}{}", table.trim_fmt(), trends(answer, by))
+}
+
+/// Below the table a line for each KPI whose trend can be told.
+fn trends(answer: &GetSeriesResponse, by: By) -> String {
+    if answer.trends.is_empty() {
+        return String::new();
+    }
+    let (period, slope) = (format!("{}s", by.header()), format!("A {}", by.header().to_lowercase()));
+    let mut table = table(&["Trend", "Direction", &slope, "p", &period], &[2, 3, 4]);
+    for trend in &answer.trends {
+        let Some(series_trend::Result::Estimate(estimate)) = trend.result else { continue };
+        table.add_row([
+            name(trend.kpi()),
+            direction(estimate.direction()).into(),
+            told_slope(trend.kpi(), &estimate),
+            p_value(estimate.p_value),
+            number::count(trend.bucket_count.into()),
+        ]);
+    }
+    match table.is_empty() {
+        true => "\n\nFewer than five whole periods that are over have a value: no trend is told.".into(),
+        false => format!("\n\n{}", table.trim_fmt()),
+    }
+}
+
+/// `Deal count`.
+fn name(kpi: Kpi) -> String {
+    let name = kpi.as_str_name().trim_start_matches("KPI_").replace('_', " ");
+    let (first, rest) = name.split_at(1);
+    first.to_owned() + &rest.to_lowercase()
+}
+
+fn direction(direction: TrendDirection) -> &'static str {
+    match direction {
+        TrendDirection::Rising => "rising",
+        TrendDirection::Falling => "falling",
+        TrendDirection::Flat => "flat",
+        TrendDirection::Unspecified => "",
+    }
+}
+
+/// In the unit in which the KPI's column is.
+fn told_slope(kpi: Kpi, estimate: &TrendEstimate) -> String {
+    let slope = estimate.slope_per_bucket;
+    match kpi {
+        Kpi::MarketingChannel | Kpi::CloseRate | Kpi::DealSuccess => {
+            format!("{} pp", number::signed(slope * 100.0, 2))
+        }
+        _ => number::signed(slope, 2),
+    }
+}
+
+fn p_value(p: f64) -> String {
+    const LEAST: f64 = 0.0001;
+    if p < LEAST { format!("< {LEAST}") } else { number::rounded(p, 4) }
 }
 
 /// Over the bars of a KPI: the first of its columns.
@@ -240,7 +296,8 @@ fn bar(part: f64) -> String {
 #[cfg(test)]
 mod tests {
     use channel_kpi::proto::channelkpi::v1::{
-        AbsentReason, CloseRate, DateRange, DealCount, Definition, Quantity, Ratio, figure, quantity,
+        AbsentReason, CloseRate, DateRange, DealCount, Definition, Quantity, Ratio, SeriesTrend, figure,
+        quantity,
     };
     use channel_kpi::proto::google::r#type::Money;
 
@@ -314,6 +371,37 @@ mod tests {
         let rates = board(&told, By::Month, &[Kpi::CloseRate]);
         let ends: Vec<&str> = rates.lines().skip(3).map(|line| line.rsplit("  ").next().unwrap()).collect();
         assert_eq!(ends, ["Close rate", "████████████████████", "no prospect", "██████████"]);
+    }
+
+    #[test]
+    fn trends_stand_below_the_table() {
+        let trend = |kpi: Kpi, result| SeriesTrend { kpi: kpi.into(), bucket_count: 24, result };
+        let estimate = |slope_per_bucket, p_value, direction: TrendDirection| {
+            let direction = direction.into();
+            let estimate = TrendEstimate { slope_per_bucket, p_value, direction };
+            Some(series_trend::Result::Estimate(estimate))
+        };
+        let too_few = Some(series_trend::Result::AbsentReason(AbsentReason::TooFewBuckets.into()));
+        let january = point(dates(date(2024, 1, 1), date(2024, 2, 1)), false, 12, ratio(1, 2));
+        let mut told = answer(vec![january]);
+        told.trends = vec![
+            trend(Kpi::AverageDealSize, estimate(-1_234.567, 0.0401, TrendDirection::Falling)),
+            trend(Kpi::DealCount, too_few),
+            trend(Kpi::CloseRate, estimate(0.012_345, 0.000_001, TrendDirection::Rising)),
+            trend(Kpi::DealSuccess, estimate(0.0, 1.0, TrendDirection::Flat)),
+        ];
+        let text = board(&told, By::Month, &[]);
+        let lines: Vec<&str> = text.lines().skip(5).collect();
+        let expected = [
+            "",
+            "Trend              Direction    A month         p  Months",
+            "Average deal size  falling    -1,234.57    0.0401      24",
+            "Close rate         rising      +1.23 pp  < 0.0001      24",
+            "Deal success       flat         0.00 pp    1.0000      24",
+        ];
+        assert_eq!(lines, expected);
+        told.trends = vec![trend(Kpi::DealCount, too_few)];
+        assert!(board(&told, By::Month, &[]).ends_with("have a value: no trend is told."));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Answers in words: tables, headings, figures and why one is absent, changes, dates and subjects.
 
 use channel_kpi::proto::channelkpi::v1::{
-    AbsentReason, Change, DateRange, Definition, Figure, Quantity, Ratio, Scorecard, Subject, Trend, figure,
-    quantity, subject,
+    AbsentReason, Change, DateRange, Definition, Figure, Group, Quantity, Ratio, Scorecard, Subject, Trend,
+    figure, quantity, subject,
 };
 use channel_kpi::proto::google::r#type::{Date, Money};
 use chrono::NaiveDate;
@@ -97,6 +97,15 @@ fn id_of(subject: Option<&Subject>) -> &str {
     }
 }
 
+/// The value of a dimension.
+pub fn group_value(group: &Group) -> String {
+    match group {
+        group if group.uncredited => "(uncredited)".into(),
+        group if group.value.is_empty() => "(none)".into(),
+        group => group.value.clone(),
+    }
+}
+
 pub fn ratio(figure: Option<&Figure>) -> Option<&Ratio> {
     match figure?.result.as_ref()? {
         figure::Result::Value(ratio) => Some(ratio),
@@ -164,6 +173,8 @@ pub fn absence(reason: i32) -> String {
         Ok(AbsentReason::NoPast) => "no past".into(),
         Ok(AbsentReason::TargetReached) => "reached".into(),
         Ok(AbsentReason::OtherCurrency) => "other currency".into(),
+        Ok(AbsentReason::TooFewBuckets) => "too few periods".into(),
+        Ok(AbsentReason::FactorIsZero) => "a factor is 0".into(),
         Ok(AbsentReason::Unspecified) | Err(_) => "absent".into(), // a newer sidecar's reason
     }
 }

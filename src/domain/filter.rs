@@ -62,6 +62,30 @@ pub enum GroupValue {
     Value(Box<str>),
 }
 
+/// The dimensions over which a rate is split: whatever a rate is told of has a value of each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SplitBy {
+    Region,
+    Channel,
+    Partner,
+}
+
+// === impl SplitBy ===
+
+impl SplitBy {
+    pub const ALL: [Self; 3] = [Self::Region, Self::Channel, Self::Partner];
+}
+
+impl From<SplitBy> for Dimension {
+    fn from(by: SplitBy) -> Self {
+        match by {
+            SplitBy::Region => Self::Region,
+            SplitBy::Channel => Self::Channel,
+            SplitBy::Partner => Self::Partner,
+        }
+    }
+}
+
 // === impl Dimension ===
 
 impl Dimension {

@@ -60,6 +60,10 @@ pub enum Absent {
     NoLead,
     /// Nothing can be a share of it.
     TotalIsZero,
+    /// Too few buckets of a series are over and have a value.
+    TooFewBuckets,
+    /// A factor of a product is 0 at an end of its change, so that it has no logarithm.
+    FactorIsZero,
 }
 
 pub type Figure = Result<Ratio, Absent>;

@@ -6,6 +6,7 @@ pub mod deal_count;
 pub mod deal_success;
 pub mod deal_velocity;
 pub mod distribution;
+pub mod drivers;
 pub mod figure;
 pub mod leaderboard;
 pub mod marketing_channel;
@@ -15,6 +16,7 @@ pub mod pipeline;
 pub mod position;
 pub mod standing;
 pub mod target;
+pub mod trend;
 pub mod value_score;
 
 /// The KPIs that can be asked for.

@@ -9,9 +9,11 @@ mod reads;
 mod scorecard;
 mod series;
 
+pub(super) use self::card::Cards;
+
 use tonic::{Request, Status};
 
-use super::{Caller, Rpc, RpcResult, as_of_or_today, failure, page, parse, render, token, window};
+use super::{Caller, Rpc, RpcResult, as_of_or_today, blocking, failure, page, parse, render, token, window};
 use crate::book::{Book, Scope};
 use crate::domain::filter::Filter;
 use crate::domain::premises::Premises;

@@ -4,6 +4,7 @@
 //! wrong becomes a status in `failure`. Deadlines, limits and request ids are the server's.
 
 mod admin_service;
+mod analysis_service;
 mod asking;
 mod failure;
 mod feed;
@@ -49,6 +50,7 @@ struct Rpc<J> {
 /// The services over the tenants of a store.
 pub fn routes<J: Journal>(tenants: Arc<Tenants<J>>, clock: Clock, limits: &Limits) -> Routes {
     use pb::admin_service_server::AdminServiceServer;
+    use pb::analysis_service_server::AnalysisServiceServer;
     use pb::kpi_service_server::KpiServiceServer;
     use pb::record_service_server::RecordServiceServer;
     let message_in_bytes_max = limits.message_in_bytes_max as usize;
@@ -56,6 +58,7 @@ pub fn routes<J: Journal>(tenants: Arc<Tenants<J>>, clock: Clock, limits: &Limit
     let rpc = Rpc { tenants, clock, limits: Arc::new(limits.clone()), watched };
     Routes::new(RecordServiceServer::new(rpc.clone()).max_decoding_message_size(message_in_bytes_max))
         .add_service(KpiServiceServer::new(rpc.clone()).max_decoding_message_size(message_in_bytes_max))
+        .add_service(AnalysisServiceServer::new(rpc.clone()).max_decoding_message_size(message_in_bytes_max))
         .add_service(LeaderboardRoutes { rpc: rpc.clone(), message_in_bytes_max })
         .add_service(AdminServiceServer::new(rpc).max_decoding_message_size(message_in_bytes_max))
 }

@@ -8,9 +8,10 @@
 //! 3. An empty text is an absent one. An enum number that this server doesn't know is refused.
 //!
 //! Within: `path` says where and what, `value` reads single values, `premises` what questions rest on, and
-//! `record`, `feed`, `question`, `contributing`, `quality` and `tenant` the requests of the services.
+//! `record`, `feed`, `question`, `contributing`, `explain`, `quality` and `tenant` the requests of the services.
 
 mod contributing;
+mod explain;
 mod feed;
 mod leaderboard;
 mod marketing;
@@ -24,6 +25,7 @@ mod tenant;
 mod value;
 
 pub use contributing::{ContributingQuestion, list_contributing_records};
+pub use explain::{ExplainQuestion, Explained, explain_change};
 pub use feed::{checkpoint, ingest_record, open_feed};
 pub use leaderboard::{BoardQuestion, LeaderboardPage, WatchQuestion, get_leaderboard, watch_leaderboard};
 pub use marketing::{MarketingQuestion, get_marketing_performance};

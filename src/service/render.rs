@@ -3,6 +3,7 @@
 //! Invariant: a version rendered and parsed again is the same version.
 
 pub mod contributing;
+pub mod drivers;
 pub mod figure;
 pub mod marketing;
 pub mod pipeline;

@@ -9,6 +9,7 @@ use channel_kpi::clock::Clock;
 use channel_kpi::config::{Config, Limits};
 use channel_kpi::proto::channelkpi::v1::CreateTenantRequest;
 use channel_kpi::proto::channelkpi::v1::admin_service_client::AdminServiceClient;
+use channel_kpi::proto::channelkpi::v1::analysis_service_client::AnalysisServiceClient;
 use channel_kpi::proto::channelkpi::v1::kpi_service_client::KpiServiceClient;
 use channel_kpi::proto::channelkpi::v1::leaderboard_service_client::LeaderboardServiceClient;
 use channel_kpi::proto::channelkpi::v1::record_service_client::RecordServiceClient;
@@ -92,7 +93,8 @@ impl Sidecar {
             admin: AdminServiceClient::new(channel.clone()),
             records: RecordServiceClient::new(channel.clone()),
             kpis: KpiServiceClient::new(channel.clone()),
-            boards: LeaderboardServiceClient::new(channel),
+            boards: LeaderboardServiceClient::new(channel.clone()),
+            analysis: AnalysisServiceClient::new(channel),
         }
     }
 
@@ -112,6 +114,7 @@ pub struct Caller {
     pub records: RecordServiceClient<InterceptedService<Channel, AsTenant>>,
     pub kpis: KpiServiceClient<InterceptedService<Channel, AsTenant>>,
     pub boards: LeaderboardServiceClient<InterceptedService<Channel, AsTenant>>,
+    pub analysis: AnalysisServiceClient<InterceptedService<Channel, AsTenant>>,
 }
 
 impl Caller {

@@ -4,8 +4,8 @@ use channel_kpi::proto::channelkpi::v1::{Kpi, ListScorecardsResponse, Scorecard}
 
 use crate::command::number;
 use crate::command::words::{
-    count_figure, heading, money_figure, number_figure, out_of_range, points_change, quantity, rate_figure,
-    ratio, relative_change, subject_id, table,
+    count_figure, group_value, heading, money_figure, number_figure, out_of_range, points_change, quantity,
+    rate_figure, ratio, relative_change, subject_id, table,
 };
 
 /// Some columns of the board: shown where any card has the KPI.
@@ -124,9 +124,7 @@ pub fn board(answer: &ListScorecardsResponse, rows: &str) -> String {
 /// The id of a subject, or the value of a dimension.
 fn row_id(card: &Scorecard) -> String {
     match &card.group {
-        Some(group) if group.uncredited => "(uncredited)".into(),
-        Some(group) if group.value.is_empty() => "(none)".into(),
-        Some(group) => group.value.clone(),
+        Some(group) => group_value(group),
         None => subject_id(card).to_owned(),
     }
 }

@@ -212,16 +212,25 @@ impl<'a> Cards<'a> {
         }
     }
 
+    /// The window asked for, and that with which it is compared.
+    pub fn windows(&self) -> (&Window, Option<&Window>) {
+        (&self.now, self.before.as_ref())
+    }
+
     pub fn as_of(&self) -> Date {
         self.now.as_of
     }
 
     pub fn subject(&self, subject: &Subject) -> Result<Card<'_>, Status> {
-        let scope = self.scope(subject, &self.asked.premises.filter)?;
-        self.of_scope(subject, &scope, self.book.identify(subject))
+        self.of_scope(subject, &self.scope_of(subject)?, self.book.identify(subject))
     }
 
-    /// The same where its scope is there, and who counts in its place.
+    /// What the question's filter and roles pick of a subject's rows.
+    pub fn scope_of(&self, subject: &Subject) -> Result<Scope, Status> {
+        self.scope(subject, &self.asked.premises.filter)
+    }
+
+    /// A card where its scope is there, and who counts in its place.
     pub fn of_scope<'c>(
         &'c self,
         subject: &Subject,

@@ -7,16 +7,28 @@ use tonic::{Request, Response, Status};
 use super::card::Cards;
 use super::parse::SeriesQuestion;
 use super::render::{scorecard, series, value};
-use super::{Caller, Rpc, RpcResult, failure, parse, scope};
+use super::{Caller, Rpc, RpcResult, blocking, failure, parse, scope};
 use crate::book::Book;
 use crate::domain::calendar::Instant;
 use crate::domain::record::Settings;
 use crate::domain::series::{Bucket, buckets};
 use crate::journal::Journal;
+use crate::kpi::Kpi;
+use crate::kpi::figure::Ratio;
+use crate::kpi::trend::trend;
 use crate::proto::channelkpi::v1 as pb;
 
 /// What a bucket costs beside the rows that it reads, in rows.
 const BUCKET_WEIGHT: u64 = 100;
+
+/// Trends that compare fewer pairs of buckets are told at once: some 10 ns each.
+const PAIRS_AT_ONCE_MAX: usize = 50_000;
+
+/// What the trend of a KPI is told from: of each bucket its figure, if that counts.
+struct Course {
+    kpi: Kpi,
+    figures: Vec<Option<Ratio>>,
+}
 
 pub async fn get<J: Journal>(
     rpc: &Rpc<J>,
@@ -34,10 +46,22 @@ pub async fn get<J: Journal>(
     let now = rpc.now();
     let weigh = move |book: &Book, settings: &Settings| weight(book, settings, &weighed, now);
     let answer = rpc.ask_weighed(&tenant, knowledge, weigh, move |book, settings, caller| {
-        let answer = answer(book, settings, &question, &request.premises, now, caller)?;
-        Ok(pb::GetSeriesResponse { revision_token: tokens.revision_token(&owner, book.revision()), ..answer })
+        let (answer, courses) = answer(book, settings, &question, &request.premises, now, caller)?;
+        let revision_token = tokens.revision_token(&owner, book.revision());
+        Ok((pb::GetSeriesResponse { revision_token, ..answer }, courses))
     });
-    answer.await.map(Response::new)
+    let (answer, courses) = answer.await?;
+    Ok(Response::new(pb::GetSeriesResponse { trends: trends(courses).await?, ..answer }))
+}
+
+/// They are told when the book is free again: of many buckets they take longer than a book should be held.
+async fn trends(courses: Vec<Course>) -> Result<Vec<pb::SeriesTrend>, Status> {
+    let pair_count: usize = courses.iter().map(|course| course.figures.len().pow(2) / 2).sum();
+    let tell = move || {
+        let trend = |Course { kpi, figures }: &Course| series::trend(*kpi, figures, trend(figures));
+        courses.iter().filter(|course| !course.figures.is_empty()).map(trend).collect()
+    };
+    if pair_count <= PAIRS_AT_ONCE_MAX { Ok(tell()) } else { blocking(move || Ok(tell())).await }
 }
 
 /// How many rows a question reads at most. One that can't be asked reads none.
@@ -60,7 +84,7 @@ fn weight(book: &Book, settings: &Settings, question: &SeriesQuestion, now: Inst
     weights.fold(0, u64::saturating_add)
 }
 
-/// All but the revision.
+/// All but trends and revision.
 fn answer(
     book: &Book,
     settings: &Settings,
@@ -68,7 +92,7 @@ fn answer(
     premises: &Option<pb::Premises>,
     now: Instant,
     caller: &Caller,
-) -> Result<pb::GetSeriesResponse, Status> {
+) -> Result<(pb::GetSeriesResponse, Vec<Course>), Status> {
     let span = Cards::window(settings, asked, asked.as_of, now)?;
     let buckets = buckets(&span, *unit, &settings.period_starts());
     if buckets.len() > SeriesQuestion::BUCKETS_MAX {
@@ -79,6 +103,8 @@ fn answer(
     let (survivor, name) = book.identify(subject);
     let rates = asked.premises.exchange.rates_in(&span);
     let mut points = Vec::with_capacity(buckets.len());
+    let course = |&kpi| Course { kpi, figures: Vec::with_capacity(buckets.len()) };
+    let mut courses: Vec<Course> = asked.kpis.iter().map(course).collect();
     let (mut oldest_rate_on, mut open_before_count) = (None, None);
     for bucket in &buckets {
         let cards = Cards::of_bucket(book, settings, asked, bucket.window, rates, open_before_count);
@@ -87,13 +113,19 @@ fn answer(
         let card = cards.of_scope(subject, &scope, (survivor.clone(), name))?;
         open_before_count = Some(card.now.standing.open_after_count());
         oldest_rate_on = [oldest_rate_on, card.oldest_rate_on].into_iter().flatten().min();
+        for Course { kpi, figures } in &mut courses {
+            // Half a month's sum is no month's: what is cut or isn't over would bend the trend.
+            figures.push(card.now.figure(*kpi).ok().filter(|_| !bucket.partial));
+        }
         points.push(series::point(bucket, cards.render(&card)));
     }
-    Ok(pb::GetSeriesResponse {
+    let answer = pb::GetSeriesResponse {
         subject: Some(value::subject(&survivor)),
         name: name.unwrap_or_default().to_owned(),
         points,
         definition: Some(scorecard::definition(&span, None, rates, premises, settings, oldest_rate_on)),
         revision_token: String::new(),
-    })
+        trends: Vec::new(),
+    };
+    Ok((answer, courses))
 }

@@ -130,5 +130,7 @@ pub fn absent_reason(absent: Absent) -> pb::AbsentReason {
         Absent::SpendNotTold => pb::AbsentReason::SpendNotTold,
         Absent::NoLead => pb::AbsentReason::NoLead,
         Absent::TotalIsZero => pb::AbsentReason::TotalIsZero,
+        Absent::TooFewBuckets => pb::AbsentReason::TooFewBuckets,
+        Absent::FactorIsZero => pb::AbsentReason::FactorIsZero,
     }
 }

@@ -5,12 +5,13 @@ use super::{premises, value};
 use crate::domain::amount::Currency;
 use crate::domain::calendar::{Date, TIME_ZONE_RULES_VERSION};
 use crate::domain::filter::{Dimension, GroupValue};
+use crate::domain::ids::Term;
 use crate::domain::premises::RatesOn;
 use crate::domain::record::Settings;
 use crate::domain::subject::Subject;
 use crate::domain::window::Window;
 use crate::kpi::distribution::WonDeals;
-use crate::kpi::figure::{Absent, Direction, Figure, Quantity, Ratio};
+use crate::kpi::figure::{Absent, Figure, Quantity, Ratio};
 use crate::kpi::marketing_channel::{self, AllChannels};
 use crate::kpi::measures::Measures;
 use crate::kpi::peers::{Peer, PeerGroup, direction};
@@ -81,6 +82,28 @@ pub struct ValueGround {
     pub own: Measures,
 }
 
+// === impl Stand ===
+
+impl Stand<'_> {
+    /// The figure of a KPI.
+    pub fn figure(&self, kpi: Kpi) -> Figure {
+        let Standing { measures, cohort, .. } = &self.standing;
+        match kpi {
+            Kpi::AverageDealSize => average_deal_size::average_deal_size(measures),
+            Kpi::DealCount => deal_count::deal_count(measures),
+            Kpi::OpportunityPipeline => Ok(Ratio::whole(Quantity::AmountE4(self.open.deals.amount_e4))),
+            Kpi::MarketingChannel => {
+                let marketing = self.marketing.as_ref();
+                marketing.map_or(Err(Absent::SpendNotTold), AllChannels::return_on_investment)
+            }
+            Kpi::CloseRate => close_rate::close_rate(cohort),
+            Kpi::DealVelocity => deal_velocity::deal_velocity(&self.standing),
+            Kpi::ValueScore => self.peer.map_or(Err(Absent::NoPeer), |(peer, group)| group.figure(kpi, peer)),
+            Kpi::DealSuccess => deal_success::deal_success(measures),
+        }
+    }
+}
+
 pub fn scorecard(card: &Card<'_>, kpis: &[Kpi], currency: Currency) -> pb::Scorecard {
     let teller = Teller { card, figures: Figures { currency } };
     let mut scorecard =
@@ -115,7 +138,7 @@ fn evidence(evidence: &Evidence) -> pb::Evidence {
     }
 }
 
-fn wire_kpi(kpi: Kpi) -> pb::Kpi {
+pub fn wire_kpi(kpi: Kpi) -> pb::Kpi {
     match kpi {
         Kpi::AverageDealSize => pb::Kpi::AverageDealSize,
         Kpi::DealCount => pb::Kpi::DealCount,
@@ -161,16 +184,15 @@ struct Teller<'a> {
 
 impl Teller<'_> {
     fn average_deal_size(&self) -> pb::AverageDealSize {
-        use average_deal_size::{DIRECTION, average_deal_size, unpriced_won_count};
         let measures = &self.card.now.standing.measures;
-        let Compared { figure, comparison, change } = self.by_measures(average_deal_size, DIRECTION);
+        let Compared { figure, comparison, change } = self.compared(Kpi::AverageDealSize);
         let is_partner = matches!(&self.card.whose, Whose::Subject(Subject::Partner { .. }));
         let more = self.card.more.as_ref();
         pb::AverageDealSize {
             figure,
             comparison,
             change,
-            unpriced_won_count: unpriced_won_count(measures),
+            unpriced_won_count: average_deal_size::unpriced_won_count(measures),
             median: more.map(|more| self.figures.figure(more.won.median_amount())),
             mean_whole_deal: more
                 .filter(|_| is_partner)
@@ -180,8 +202,7 @@ impl Teller<'_> {
     }
 
     fn deal_count(&self) -> pb::DealCount {
-        let Compared { figure, comparison, change } =
-            self.by_measures(deal_count::deal_count, deal_count::DIRECTION);
+        let Compared { figure, comparison, change } = self.compared(Kpi::DealCount);
         let won_amount = |stand: &Stand<'_>| self.figures.money(stand.standing.measures.won.amount_e4);
         pb::DealCount {
             figure,
@@ -194,9 +215,7 @@ impl Teller<'_> {
     }
 
     fn pipeline(&self) -> pb::OpportunityPipeline {
-        let amount = |stand: &Stand<'_>| Ok(Ratio::whole(Quantity::AmountE4(stand.open.deals.amount_e4)));
-        let Compared { figure, comparison, change } =
-            self.compare(amount, direction(Kpi::OpportunityPipeline));
+        let Compared { figure, comparison, change } = self.compared(Kpi::OpportunityPipeline);
         let open = &self.card.now.open;
         pb::OpportunityPipeline {
             figure,
@@ -218,8 +237,7 @@ impl Teller<'_> {
             let before = self.card.before.as_ref().map(told);
             self.figures.compared(told(&self.card.now), before, direction)
         };
-        let pb::ComparedFigure { figure, comparison, change } =
-            compare(AllChannels::return_on_investment, DIRECTION_OF_RESULTS);
+        let Compared { figure, comparison, change } = self.compared(Kpi::MarketingChannel);
         pb::MarketingReturn {
             figure,
             comparison,
@@ -234,8 +252,7 @@ impl Teller<'_> {
     fn close_rate(&self) -> pb::CloseRate {
         use close_rate::{DIRECTION, resolved, resolved_interval, unresolved_count};
         let Standing { measures, cohort, .. } = &self.card.now.standing;
-        let cohort_rate = |stand: &Stand<'_>| close_rate::close_rate(&stand.standing.cohort);
-        let Compared { figure, comparison, change } = self.compare(cohort_rate, DIRECTION);
+        let Compared { figure, comparison, change } = self.compared(Kpi::CloseRate);
         let before = self.card.before.as_ref().map(|before| resolved(&before.standing.measures));
         pb::CloseRate {
             figure,
@@ -262,9 +279,8 @@ impl Teller<'_> {
     }
 
     fn deal_velocity(&self) -> pb::DealVelocity {
-        use deal_velocity::{CYCLE_DIRECTION, DEALS_IN_WORK_DIRECTION, DIRECTION};
-        let Compared { figure, comparison, change } =
-            self.compare(|stand| deal_velocity::deal_velocity(&stand.standing), DIRECTION);
+        use deal_velocity::{CYCLE_DIRECTION, DEALS_IN_WORK_DIRECTION};
+        let Compared { figure, comparison, change } = self.compared(Kpi::DealVelocity);
         let factor = |formula: &dyn Fn(&Standing) -> Figure, direction| {
             let before = self.card.before.as_ref().map(|before| formula(&before.standing));
             Some(self.figures.compared(formula(&self.card.now.standing), before, direction))
@@ -297,10 +313,7 @@ impl Teller<'_> {
     }
 
     fn value_score(&self) -> pb::ValueScore {
-        let score = |stand: &Stand<'_>| {
-            stand.peer.map_or(Err(Absent::NoPeer), |(peer, group)| group.figure(Kpi::ValueScore, peer))
-        };
-        let Compared { figure, comparison, change } = self.compare(score, value_score::DIRECTION);
+        let Compared { figure, comparison, change } = self.compared(Kpi::ValueScore);
         let ground = self.card.value.as_ref();
         let own = ground.map_or(self.card.now.standing.measures, |ground| ground.own);
         let position =
@@ -322,9 +335,9 @@ impl Teller<'_> {
     }
 
     fn deal_success(&self) -> pb::DealSuccess {
-        use deal_success::{DIRECTION, deal_success, missed};
+        use deal_success::{DIRECTION, missed};
         let measures = &self.card.now.standing.measures;
-        let Compared { figure, comparison, change } = self.by_measures(deal_success, DIRECTION);
+        let Compared { figure, comparison, change } = self.compared(Kpi::DealSuccess);
         let missed = missed(measures);
         let qualification = |stand: &Stand<'_>| {
             let is_counted = self.card.leads_are_counted;
@@ -350,13 +363,9 @@ impl Teller<'_> {
         }
     }
 
-    fn by_measures(&self, formula: impl Fn(&Measures) -> Figure, direction: Direction) -> Compared {
-        self.compare(|stand| formula(&stand.standing.measures), direction)
-    }
-
-    fn compare(&self, figure: impl Fn(&Stand<'_>) -> Figure, direction: Direction) -> Compared {
-        let before = self.card.before.as_ref().map(&figure);
-        self.figures.compare(figure(&self.card.now), before, direction)
+    fn compared(&self, kpi: Kpi) -> Compared {
+        let before = self.card.before.as_ref().map(|before| before.figure(kpi));
+        self.figures.compare(self.card.now.figure(kpi), before, direction(kpi))
     }
 
     /// In the full view, where it is a peer and has the figure.
@@ -367,9 +376,23 @@ impl Teller<'_> {
     }
 }
 
-fn wire_group(dimension: &Dimension, group: &GroupValue) -> pb::Group {
+pub fn wire_group(dimension: &Dimension, group: &GroupValue) -> pb::Group {
+    let (wire, label_key) = wire_dimension(dimension);
+    pb::Group {
+        dimension: wire.into(),
+        label_key: label_key.map(|key| key.as_str().to_owned()).unwrap_or_default(),
+        value: match group {
+            GroupValue::Value(value) => value.to_string(),
+            GroupValue::Uncredited | GroupValue::None => String::new(),
+        },
+        uncredited: *group == GroupValue::Uncredited,
+    }
+}
+
+/// With the key of a label.
+pub fn wire_dimension(dimension: &Dimension) -> (pb::Dimension, Option<&Term>) {
     use pb::Dimension as Wire;
-    let (wire, label_key) = match dimension {
+    match dimension {
         Dimension::PartnerType => (Wire::PartnerType, None),
         Dimension::Tier => (Wire::Tier, None),
         Dimension::Region => (Wire::Region, None),
@@ -382,14 +405,5 @@ fn wire_group(dimension: &Dimension, group: &GroupValue) -> pb::Group {
         Dimension::DealLabel(key) => (Wire::DealLabel, Some(key)),
         Dimension::PartnerLabel(key) => (Wire::PartnerLabel, Some(key)),
         Dimension::Credit => (Wire::Credit, None),
-    };
-    pb::Group {
-        dimension: wire.into(),
-        label_key: label_key.map(|key| key.as_str().to_owned()).unwrap_or_default(),
-        value: match group {
-            GroupValue::Value(value) => value.to_string(),
-            GroupValue::Uncredited | GroupValue::None => String::new(),
-        },
-        uncredited: *group == GroupValue::Uncredited,
     }
 }

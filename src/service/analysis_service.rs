@@ -1,0 +1,20 @@
+//! AnalysisService: what stands behind the figures. Each method has its file.
+
+mod explain;
+
+use tonic::Request;
+
+use super::kpi_service::Cards;
+use super::{Caller, Rpc, RpcResult, failure, parse, render};
+use crate::journal::Journal;
+use crate::proto::channelkpi::v1 as pb;
+
+#[tonic::async_trait]
+impl<J: Journal> pb::analysis_service_server::AnalysisService for Rpc<J> {
+    async fn explain_change(
+        &self,
+        request: Request<pb::ExplainChangeRequest>,
+    ) -> RpcResult<pb::ExplainChangeResponse> {
+        explain::change(self, request).await
+    }
+}
