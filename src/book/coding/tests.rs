@@ -1,3 +1,5 @@
+//! Packed forms read back as what they were, and none begins another.
+
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
