@@ -29,12 +29,12 @@ use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, SamplingMode};
 use tokio::runtime::Runtime;
 
+use ask::Asker;
+use tenant::{BUDGET_DEALS, Filled, Table, Tenant, beside, count, duration, is_quick, median, named};
+
 /// As in the program.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-use ask::Asker;
-use tenant::{BUDGET_DEALS, Filled, Table, Tenant, beside, count, duration, is_quick, median, named};
 
 fn main() {
     let runtime = Runtime::new().expect("a runtime");

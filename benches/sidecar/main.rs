@@ -26,11 +26,11 @@ use std::process::Command;
 
 use tenant::named;
 
-type Measure = fn() -> Pin<Box<dyn Future<Output = ()> + Send>>;
-
 /// As in the program.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+type Measure = fn() -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
 const SUBJECTS: &[(&str, Measure)] = &[
     ("socket", || Box::pin(socket::measure())),

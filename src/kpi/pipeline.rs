@@ -135,11 +135,7 @@ pub struct Movement {
 impl Worth {
     /// Adds a deal. An amount of None isn't known, and neither is such a probability.
     pub fn add(&mut self, amount: Option<Amount>, probability: Option<BasisPoints>) {
-        self.add_all(Tally::of(amount), probability);
-    }
-
-    /// Adds deals of one probability.
-    pub fn add_all(&mut self, tally: Tally, probability: Option<BasisPoints>) {
+        let tally = Tally::of(amount);
         self.deals += tally;
         match probability {
             Some(bps) => self.weighted_e8 += tally.amount_e4 * i128::from(bps.get()),
