@@ -10,7 +10,8 @@ use super::entry::Share;
 use super::marketing::MarketingQuestion;
 use super::packed::{LeadRef, PackedDeal, PartnerRef, TermRef};
 use super::page::{Parts, Row};
-use super::scope::{Regions, Scope};
+use super::regions::PartnerRegions;
+use super::scope::Scope;
 use crate::domain::calendar::Date;
 use crate::domain::filter::{CreditFilter, Dimension, Filter, GroupValue};
 use crate::domain::ids::Term;
@@ -52,8 +53,7 @@ impl Book {
         if dimension.is_of_partners() {
             return self.values_of_partners(rows, scope, dimension);
         }
-        let regions =
-            Regions { asked: Default::default(), of_partners: self.rosters.regions_of_partners().clone() };
+        let regions = self.rosters.regions_of_partners();
         let passes = self.by_product_and_labels(filter);
         let mut found: BTreeSet<Value<'_>> = BTreeSet::new();
         for (row, parts) in rows {
@@ -71,7 +71,7 @@ impl Book {
                     found.extend(deals.filter(&passes).map(|deal| self.value_of_deal(&deal, dimension)));
                 }
                 _ => parts.with_shares(|shares| {
-                    found.insert(self.value_of_row(row, shares, dimension, &regions));
+                    found.insert(self.value_of_row(row, shares, dimension, regions));
                 }),
             }
         }
@@ -99,13 +99,15 @@ impl Book {
         row: &Row,
         shares: &[Share],
         dimension: &Dimension,
-        regions: &Regions,
+        regions: &PartnerRegions,
     ) -> Value<'_> {
         let dictionary = &self.records.dictionary;
         let traits = self.pools.traits.value(row.traits);
         match dimension {
             Dimension::Product => traits.product.map(|product| dictionary.terms.name(product)),
-            Dimension::Region => regions.of(row, traits, shares).map(|region| dictionary.terms.name(region)),
+            Dimension::Region => {
+                regions.of_one(row.slot, &traits.region, shares).map(|region| dictionary.terms.name(region))
+            }
             Dimension::Channel => traits.channel.map(|channel| dictionary.channels.name(channel)),
             Dimension::Media => self.media_of(traits.channel?).map(|media| media.name()),
             Dimension::DealLabel(key) => {

@@ -11,7 +11,8 @@ use super::Book;
 use super::entry::{Event, Outcome, ProspectOutcome, Slot};
 use super::packed::{ChannelRef, TermRef};
 use super::page::{Parts, Row};
-use super::scope::{Regions, Scope};
+use super::regions::PartnerRegions;
+use super::scope::Scope;
 use super::standing::came;
 use crate::domain::filter::{GroupValue, SplitBy};
 use crate::domain::window::Window;
@@ -39,11 +40,10 @@ impl Book {
     ) -> BTreeMap<GroupValue, RateTerms> {
         let (dates, as_of) = (window.counted(), window.as_of);
         let last = dates.to.plus_days(-1);
-        let regions =
-            Regions { asked: Default::default(), of_partners: self.rosters.regions_of_partners().clone() };
+        let regions = self.rosters.regions_of_partners();
         let mut told: HashMap<Member, RateTerms> = HashMap::new();
         let mut note = |row: &Row, parts: Parts<'_>, is_won: bool| {
-            for member in self.members_of(row, parts, scope, by, &regions) {
+            for member in self.members_of(row, parts, scope, by, regions) {
                 let terms = told.entry(member).or_default();
                 terms.numerator += i64::from(is_won);
                 terms.denominator += 1;
@@ -74,12 +74,13 @@ impl Book {
         parts: Parts<'_>,
         scope: &Scope,
         by: SplitBy,
-        regions: &Regions,
+        regions: &PartnerRegions,
     ) -> SmallVec<[Member; 2]> {
         let traits = self.pools.traits.value(row.traits);
         match by {
             SplitBy::Region => {
-                smallvec![Member::Region(parts.with_shares(|shares| regions.of(row, traits, shares)))]
+                let region = parts.with_shares(|shares| regions.of_one(row.slot, &traits.region, shares));
+                smallvec![Member::Region(region)]
             }
             SplitBy::Channel => smallvec![Member::Channel(traits.channel)],
             SplitBy::Partner => parts.with_shares(|shares| {

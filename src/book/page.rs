@@ -67,7 +67,7 @@ pub struct Page {
 #[derive(Default)]
 struct SlotSums {
     month: Measures,
-    /// All of the slot's, whatever their role.
+    /// Those that the slot sourced.
     row_count: u32,
     /// Of slots with [`DAYS_FROM_ROWS`] rows, or that had them.
     days: Option<BTreeMap<Date, Measures>>,
@@ -367,7 +367,7 @@ impl Page {
         measures
     }
 
-    /// About how many rows a slot has, or, without one, about how many ends the page has.
+    /// How many rows a slot sourced, or, without one, about how many ends the page has.
     pub fn row_count(&self, slot: Option<Slot>) -> u32 {
         match slot {
             Some(slot) => self.by_slot.get(&slot).map_or(0, |sums| sums.row_count),

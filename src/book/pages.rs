@@ -200,11 +200,11 @@ impl Pages {
         pages.map(weight).sum()
     }
 
-    /// All rows of the slots of a scope that has one or none.
+    /// All rows of what one slot sourced, where a scope asks for that. Its rows in other roles are passed over, which
+    /// costs little.
     pub fn rows_in_all(&self, scope: &Scope) -> Option<u32> {
         match scope.slots.as_deref()? {
-            [] => Some(0),
-            [slot] if !scope.asks_for_unkept_rest() => {
+            [slot] if scope.roles == Roles::SOURCED => {
                 Some(self.0.values().map(|page| page.row_count(Some(*slot))).sum())
             }
             _ => None,

@@ -176,10 +176,9 @@ impl Test {
         let by_traits = match verdict {
             Verdict::Passes => true,
             Verdict::Fails | Verdict::Unknown => false,
-            Verdict::HangsOnRegion => self
-                .regions
-                .as_ref()
-                .is_none_or(|regions| regions.asked.contains(&regions.of(row, traits(), shares))),
+            Verdict::HangsOnRegion => self.regions.as_ref().is_none_or(|Regions { asked, of_partners }| {
+                asked.contains(&of_partners.of_one(row.slot, &traits().region, shares))
+            }),
         };
         let credited = || shares.iter().any(|share| share.slot.is_some() && roles.contains(share.role));
         by_traits
@@ -249,15 +248,6 @@ impl Clone for Verdicts {
 
 impl Verdict {
     const ALL: [Self; 4] = [Self::Unknown, Self::Passes, Self::Fails, Self::HangsOnRegion];
-}
-
-// === impl Regions ===
-
-impl Regions {
-    /// The region of a row's deal or lead.
-    pub fn of(&self, row: &Row, traits: &Traits, shares: &[Share]) -> Option<TermRef> {
-        self.of_partners.of_one(row.slot, &traits.region, shares)
-    }
 }
 
 // === impl Desks ===

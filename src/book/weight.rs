@@ -34,7 +34,8 @@ impl Book {
         if self.has_stock(scope, on) { 1 } else { self.rows_ending_after(scope, on) }
     }
 
-    /// All rows of a scope of few partners, whatever their dates and kinds: found sooner than the others.
+    /// All rows of what one partner sourced, whatever their dates and kinds, where a scope asks for that: found
+    /// sooner than the others.
     pub fn rows_in_all(&self, scope: &Scope) -> Option<u64> {
         self.pages.rows_in_all(scope).map(u64::from)
     }
@@ -68,6 +69,7 @@ mod tests {
     use crate::book::histories::{apply, days, noon, plain_deal, plain_settings, scope};
     use crate::book::page::DAYS_FROM_ROWS;
     use crate::domain::ids::Id;
+    use crate::domain::premises::Roles;
     use crate::domain::record::{
         Credit, Credits, Deal, DealStatus, Record, Role, State, Version, VersionKey,
     };
@@ -125,6 +127,15 @@ mod tests {
                     if matches!(subject, Subject::Partner { .. }) {
                         // At most a chunk that isn't full on each of the sheets.
                         prop_assert!(told <= read + 4 * 3 * 2, "{told} of {read} for {subject:?} in {window}");
+                        let sheets: [fn(&Page) -> &Sheet; 3] =
+                            [|page| &page.opened, |page| &page.ended, |page| &page.leads];
+                        let all = sheets.map(|sheet| {
+                            book.pages.entries(&book.pools, sheet, &scope, Date::FIRST, Date::NEVER).count() as u64
+                        });
+                        prop_assert_eq!(book.rows_in_all(&scope), Some(all.iter().sum()));
+                        // What is sourced says nothing of other roles.
+                        let influenced = Scope { roles: Roles::of(&[Role::Influenced]), ..scope };
+                        prop_assert_eq!(book.rows_in_all(&influenced), None);
                     }
                 }
             }

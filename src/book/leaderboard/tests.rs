@@ -71,6 +71,23 @@ fn question() -> impl Strategy<Value = (Asked, LeaderboardQuestion)> {
     )
 }
 
+proptest! {
+    #![proptest_config(config())]
+
+    /// Nothing has to be told once it was told, until something changes; what is spent is always asked anew.
+    #[test]
+    fn a_leaderboard_is_kept_once_it_was_told(history in history(), (asked, question) in question()) {
+        let mut book = book_of(history);
+        let (window, rates) = (&asked.window, asked.rates);
+        prop_assert!(!book.keeps_leaderboard(&question, window, rates));
+        book.leaderboard(&question, window, rates);
+        let is_kept = question.ranked_by != RankedBy::MarketingChannel;
+        prop_assert_eq!(book.keeps_leaderboard(&question, window, rates), is_kept);
+        book.kept.clear();
+        prop_assert!(!book.keeps_leaderboard(&question, window, rates));
+    }
+}
+
 /// A subject with its figure, by its own scope.
 struct Alone {
     id: String,
