@@ -1,7 +1,8 @@
 //! Fates: of each slot and desk the prospects that came in a month, and what became of them in the end.
 //!
 //! A cohort on a date is the fates of the prospects that came, less the outcomes that hadn't come by then: where
-//! those are fewer than the prospects, they alone are read.
+//! those are fewer than the prospects, they alone are read. Of everyone and of slots with many prospects fates are
+//! known by days, and nothing is read.
 //!
 //! Invariant, checked by `Page::verify` in tests: a page's fates are what its rows say.
 

@@ -66,6 +66,15 @@ mod tests {
         }
     }
 
+    #[test]
+    fn no_card_weighs_more_than_its_rows_allow() {
+        // Half of the rows are ends, all of them of open deals.
+        let reads = Reads { folded: 100, prospects: 100, open: 50, spends: 4 };
+        let before = 100; // rows of what was open before the window: part of what is folded
+        let heaviest = Reads { folded: reads.folded + before, ..reads };
+        assert!(heaviest.weight(&Kpi::ALL) <= Reads::weight_at_most(100, 4));
+    }
+
     /// A partner with 500 deals in three years is answered at once, one with 100,000 isn't.
     #[test]
     fn typical_partners_are_light() {
