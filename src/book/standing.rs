@@ -11,10 +11,12 @@ use super::page::Row;
 use super::pages::older;
 use super::scope::Scope;
 use crate::domain::calendar::{Date, DateRange};
+use crate::domain::filter::Filter;
 use crate::domain::premises::{RatesOn, Roles};
 use crate::domain::record::DealStatus;
+use crate::domain::subject::Subject;
 use crate::domain::window::Window;
-use crate::kpi::distribution::{StageDays, WonDeals};
+use crate::kpi::distribution::{StageDays, WonDeals, nearest_rank};
 use crate::kpi::standing::{Cohort, Standing};
 
 /// A scope's standing, and the date of the oldest exchange rate among its amounts of ends.
@@ -107,6 +109,17 @@ impl Book {
             }
         }
         won
+    }
+
+    /// The days within which nine of ten deals of the tenant got from opening to closing that were won in the 365
+    /// days that end with `as_of`: a prospect that is older has most likely come to its end. None where no deal
+    /// was won.
+    pub fn p90_cycle_days(&self, as_of: Date) -> Option<i32> {
+        let scope = self.scope(&Subject::Tenant, &Filter::default(), Roles::default())?;
+        let ended =
+            self.pages.entries(&self.pools, |page| &page.ended, &scope, as_of.plus_days(-364), as_of);
+        let won = ended.filter(|(row, _)| row.event == Event::DealEnded(Outcome::Won));
+        nearest_rank(won.map(|(row, _)| row.on.days_since(row.other_on)).collect(), 90)
     }
 
     /// Adds the days that a deal spent in each stage, by its versions sent while it was open. The first stage

@@ -66,7 +66,7 @@ impl StageDays {
 }
 
 /// The value of rank ⌈percent · n / 100⌉. None of none.
-fn nearest_rank<T: Copy + Ord>(mut all: Vec<T>, percent: usize) -> Option<T> {
+pub fn nearest_rank<T: Copy + Ord>(mut all: Vec<T>, percent: usize) -> Option<T> {
     let rank = (percent * all.len()).div_ceil(100).max(1);
     (rank <= all.len()).then(|| *all.select_nth_unstable(rank - 1).1)
 }
