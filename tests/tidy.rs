@@ -142,6 +142,7 @@ const NO_KPIS: &[&str] = &[
     "leaderboard.rs",
     "trend.rs",
     "drivers.rs",
+    "significance.rs",
 ];
 
 #[test]

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Makes the test vectors of our statistics with those of others: SciPy and pymannkendall.
+"""Makes the test vectors of our statistics with those of others: SciPy, statsmodels and pymannkendall.
 
 The same bytes come out of every run: what is random is seeded. To run it again, from the project's root:
 
     python3 -m venv target/vectors
-    target/vectors/bin/pip install numpy==2.4.6 scipy==1.17.1 pymannkendall==1.4.3
+    target/vectors/bin/pip install numpy==2.4.6 scipy==1.17.1 pymannkendall==1.4.3 statsmodels==0.15.0
     target/vectors/bin/python tests/vectors/make.py
 
 trend.json: series of buckets, each `null` or a ratio [numerator, denominator], with
@@ -12,6 +12,13 @@ trend.json: series of buckets, each `null` or a ratio [numerator, denominator], 
   slope        the Theil-Sen slope per bucket                       scipy.stats.theilslopes
   p_value      two-sided: up to 10 figures without ties exact       scipy.stats.kendalltau(method="exact")
                else normal with ties and continuity correction      the z of pymannkendall.original_test
+
+proportions.json:
+  two_proportions   samples [successes, trials], and the two-sided p value that they have one rate
+                    where a cell is expected below 5                scipy.stats.fisher_exact
+                    else with pooled variance                       statsmodels' proportions_ztest
+  wilson            intervals for z = 1.959964, 0 and 1 at the ends  statsmodels' proportion_confint
+  discoveries       which p values are at a false discovery rate    statsmodels' multipletests(method="fdr_bh")
 """
 
 import json
@@ -21,6 +28,9 @@ import random
 import numpy
 import pymannkendall
 import scipy.stats
+import scipy.stats.contingency
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint, proportions_ztest
 
 FOLDER = pathlib.Path(__file__).parent
 
@@ -76,11 +86,101 @@ def trends():
             yield trend(f"{length} or so with gaps", counts(*gappy))
 
 
+def two_proportions(a, b):
+    table = numpy.array([[k, n - k] for k, n in (a, b)])
+    is_exact = bool((scipy.stats.contingency.expected_freq(table) < 5).any())
+    if is_exact:
+        p_value = scipy.stats.fisher_exact(table).pvalue
+    else:
+        p_value = proportions_ztest([a[0], b[0]], [a[1], b[1]])[1]
+    return {"samples": [list(a), list(b)], "is_exact": is_exact, "p_value": float(p_value)}
+
+
+def pairs_of_samples():
+    dice = random.Random(2025)
+    yield (0, 5), (5, 5)
+    yield (3, 4), (1, 4)
+    yield (0, 9), (0, 12)
+    yield (9, 9), (1, 1)
+    yield (2, 10), (8, 10)
+    yield (5, 10), (5, 10)
+    yield (50, 100), (50, 100)
+    yield (40, 100), (60, 100)
+    yield (1, 100), (9, 100)
+    yield (3, 1_000_000), (12, 1_000_000)
+    yield (500_000, 1_000_000), (500_900, 1_000_000)
+    yield (999_998, 1_000_000), (9, 10)
+    yield (999_998, 1_000_000), (0, 1)
+    yield (400_000, 1_000_000), (3, 5)
+    for trials_max in (6, 12, 20, 40, 100, 1_000, 1_000_000):
+        for _ in range(12):
+            rate = dice.choice([0.01, 0.1, 0.3, 0.5, 0.9])
+            samples = []
+            for _ in range(2):
+                trials = dice.randint(1, trials_max)
+                spread = (trials * rate * (1 - rate)) ** 0.5
+                successes = round(trials * rate + dice.uniform(-2.5, 2.5) * spread)
+                samples.append((min(max(successes, 0), trials), trials))
+            yield tuple(samples)
+
+
+def wilson(successes, trials):
+    # The z of ours has seven digits.
+    alpha = 2 * scipy.stats.norm.sf(1.959964)
+    lower, upper = proportion_confint(successes, trials, alpha=alpha, method="wilson")
+    lower = 0.0 if successes == 0 else lower
+    upper = 1.0 if successes == trials else upper
+    return {"sample": [successes, trials], "interval": [float(lower), float(upper)]}
+
+
+def samples():
+    dice = random.Random(2026)
+    yield from [(0, 1), (1, 1), (2, 3), (0, 4), (50, 100), (1_000_000, 1_000_000), (123_456, 1_000_000)]
+    for trials in (2, 5, 9, 17, 40, 150, 1_000, 40_000):
+        yield dice.randint(0, trials), trials
+
+
+def discoveries(p_values, level):
+    found = multipletests(p_values, alpha=level, method="fdr_bh")[0]
+    return {"p_values": p_values, "level": level, "discoveries": [bool(one) for one in found]}
+
+
+def lists_of_p_values():
+    dice = random.Random(2027)
+    yield [0.04], 0.05
+    yield [0.051], 0.05
+    yield [0.001, 0.008, 0.039, 0.041, 0.042, 0.06, 0.074, 0.205, 0.212, 0.216], 0.05
+    yield [0.04, 0.03, 0.045, 0.02], 0.05
+    yield [0.02, 0.5, 0.02, 0.02], 0.05
+    yield [1.0, 1.0, 0.0], 0.05
+    for count in (2, 5, 20, 100):
+        for level in (0.05, 0.2):
+            yield [round(dice.random() ** 3, 6) for _ in range(count)], level
+
+
+def proportions():
+    return {
+        "two_proportions": [two_proportions(*pair) for pair in pairs_of_samples()],
+        "wilson": [wilson(*sample) for sample in samples()],
+        "discoveries": [discoveries(*asked) for asked in lists_of_p_values()],
+    }
+
+
+def listed(cases, indent):
+    lines = ",\n".join(f"{indent}  " + json.dumps(case) for case in cases)
+    return f"[\n{lines}\n{indent}]"
+
+
 def write(name, cases):
-    lines = ",\n".join("  " + json.dumps(case) for case in cases)
-    (FOLDER / name).write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+    (FOLDER / name).write_text(listed(cases, "") + "\n", encoding="utf-8")
+
+
+def write_groups(name, groups):
+    text = ",\n".join(f"  {json.dumps(group)}: " + listed(cases, "  ") for group, cases in groups.items())
+    (FOLDER / name).write_text(f"{{\n{text}\n}}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
     numpy.seterr(all="raise")
     write("trend.json", trends())
+    write_groups("proportions.json", proportions())
