@@ -16,6 +16,7 @@ const BOXED: [&str; 8] = [
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    list_languages()?;
     println!("cargo::rerun-if-changed=proto");
     let mut files: Vec<PathBuf> = std::fs::read_dir("proto/channelkpi/v1")?
         .map(|entry| entry.map(|entry| entry.path()))
@@ -36,5 +37,25 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         builder = builder.boxed(format!(".channelkpi.v1.Scorecard.{kpi}"));
     }
     builder.compile_fds(descriptors)?;
+    Ok(())
+}
+
+/// Lists the files of texts: a language is a file, named by its tag.
+fn list_languages() -> Result<(), Box<dyn std::error::Error>> {
+    println!("cargo::rerun-if-changed=src/text");
+    let folder = std::env::current_dir()?.join("src/text");
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
+    files.sort();
+    let mut listed =
+        String::from("/// Of each language its tag and its texts.\nconst SOURCES: &[(&str, &str)] = &[\n");
+    for file in files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "ftl")) {
+        let tag =
+            file.file_stem().and_then(|tag| tag.to_str()).ok_or("a language's file is named by its tag")?;
+        listed += &format!("    ({tag:?}, include_str!({:?})),\n", file);
+    }
+    listed += "];\n";
+    let out_dir = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets it for build scripts"));
+    std::fs::write(out_dir.join("languages.rs"), listed)?;
     Ok(())
 }

@@ -17,6 +17,7 @@
 //! - [`book`]: one tenant in memory, and how a window is folded.
 //! - [`journal`]: the one storage seam; SQLite behind it.
 //! - [`tenant`]: the runtime: append, follow, apply, answer; snapshots.
+//! - [`text`]: recommendations as sentences, a file for each language.
 //! - [`service`]: the gRPC services; the only room that knows both wire and domain.
 //! - [`clock`]: the one clock.
 //! - [`server`]: sockets, deadlines, limits, drain.
@@ -37,6 +38,7 @@ pub mod proto;
 pub mod server;
 pub mod service;
 pub mod tenant;
+pub mod text;
 
 mod sidecar;
 

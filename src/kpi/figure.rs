@@ -102,6 +102,12 @@ impl From<Quantity> for Term {
 // === impl Ratio ===
 
 impl Ratio {
+    /// None of one.
+    pub const ZERO: Self = Self {
+        numerator: Term { number: I256::ZERO, unit: Unit::Things },
+        denominator: Term { number: I256::ONE, unit: Unit::Things },
+    };
+
     /// None where the denominator isn't above 0.
     pub fn new(numerator: Quantity, denominator: i64) -> Option<Self> {
         Self::of(numerator, Quantity::Count(denominator))

@@ -14,6 +14,8 @@ pub mod measures;
 pub mod peers;
 pub mod pipeline;
 pub mod position;
+pub mod recommendation;
+pub mod rules;
 pub mod significance;
 pub mod standing;
 pub mod target;
@@ -21,7 +23,7 @@ pub mod trend;
 pub mod value_score;
 
 /// The KPIs that can be asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kpi {
     AverageDealSize,
     DealCount,
