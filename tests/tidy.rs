@@ -143,6 +143,8 @@ const NO_KPIS: &[&str] = &[
     "trend.rs",
     "drivers.rs",
     "significance.rs",
+    "forecast.rs",
+    "strategy_effect.rs",
 ];
 
 #[test]

@@ -8,6 +8,7 @@ pub mod deal_velocity;
 pub mod distribution;
 pub mod drivers;
 pub mod figure;
+pub mod forecast;
 pub mod leaderboard;
 pub mod marketing_channel;
 pub mod measures;

@@ -19,6 +19,10 @@ proportions.json:
                     else with pooled variance                       statsmodels' proportions_ztest
   wilson            intervals for z = 1.959964, 0 and 1 at the ends  statsmodels' proportion_confint
   discoveries       which p values are at a false discovery rate    statsmodels' multipletests(method="fdr_bh")
+
+forecast.json: values of quarters that have ended, the oldest first, and of the quarter so many ahead
+  value        the same quarter a year before and the mean yearly difference, else the mean of the last four
+  interval     ± 1.2816 standard deviations of what is averaged     numpy.std(ddof=1)
 """
 
 import json
@@ -166,6 +170,38 @@ def proportions():
     }
 
 
+def forecast(ended, quarters_ahead):
+    values = numpy.array(ended)
+    is_seasonal = len(values) >= 8
+    if is_seasonal:
+        averaged = values[4:] - values[:-4]
+        value = values[len(values) - 1 + quarters_ahead - 4] + averaged.mean()
+    else:
+        averaged = values[-4:]
+        value = averaged.mean()
+    half = 1.2816 * numpy.std(averaged, ddof=1) if len(averaged) > 1 else None
+    return {
+        "ended": ended,
+        "quarters_ahead": quarters_ahead,
+        "is_seasonal": is_seasonal,
+        "value": float(value),
+        "interval": None if half is None else [float(value - half), float(value + half)],
+    }
+
+
+def forecasts():
+    dice = random.Random(2028)
+    yield forecast([0.0] * 12, 1)
+    for length in (1, 2, 3, 4, 5, 7, 8, 9, 12, 13, 20, 40):
+        for quarters_ahead in (1, 2, 4):
+            season = [dice.uniform(0, 50_000) for _ in range(4)]
+            drift = dice.uniform(-500, 500)
+            ended = [
+                round(season[at % 4] + drift * at + dice.uniform(-2_000, 2_000), 4) for at in range(length)
+            ]
+            yield forecast(ended, quarters_ahead)
+
+
 def listed(cases, indent):
     lines = ",\n".join(f"{indent}  " + json.dumps(case) for case in cases)
     return f"[\n{lines}\n{indent}]"
@@ -184,3 +220,4 @@ if __name__ == "__main__":
     numpy.seterr(all="raise")
     write("trend.json", trends())
     write_groups("proportions.json", proportions())
+    write("forecast.json", forecasts())
