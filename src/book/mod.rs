@@ -20,6 +20,7 @@ mod coding;
 mod contribute;
 mod entry;
 mod evidence;
+mod expiring;
 mod fates;
 mod groups;
 #[cfg(test)]
@@ -94,6 +95,7 @@ pub use self::entry::{Outcome, ProspectOutcome};
 pub use self::evidence::{
     Behind, Contribution, ContributorKind, EvidencePage, Fate, FigureKind, FirstEvidence, Place,
 };
+pub use self::expiring::ExpiringDeals;
 pub use self::kept::{BoardPin, KeptBoard};
 pub use self::known::Recollection;
 pub use self::leaderboard::{Leaderboard, LeaderboardQuestion, Ranked};

@@ -109,7 +109,7 @@ impl Book {
         let asked: HashSet<Option<TermRef>> = known(stages, |stage: &Term| terms.get(stage.as_str()));
         let mut fold = PipelineFold::new(as_of, expiring_days);
         let mut oldest_rate_on = None;
-        self.each_open_deal(scope, as_of, rates_on, |deal, rate_on| {
+        self.each_open_deal(scope, as_of, rates_on, |_, deal, rate_on| {
             if stages.is_empty() || asked.contains(&deal.stage) {
                 fold.add(deal);
                 oldest_rate_on = older(oldest_rate_on, rate_on);
@@ -144,7 +144,7 @@ impl Book {
         scope: &Scope,
         as_of: Date,
         rates_on: Date,
-        mut take: impl FnMut(&OpenDeal<Option<TermRef>>, Option<Date>),
+        mut take: impl FnMut(DealRef, &OpenDeal<Option<TermRef>>, Option<Date>),
     ) {
         let Some(settings) = self.settings() else { return };
         let chances = PooledChances::new(self, settings);
@@ -167,7 +167,7 @@ impl Book {
                 stage: self.odds(&stood.odds).stage,
                 probability: chances.of(&stood.odds),
             };
-            take(&deal, stood.value.oldest_rate_on());
+            take(DealRef::new(row.of), &deal, stood.value.oldest_rate_on());
         });
     }
 

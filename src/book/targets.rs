@@ -2,6 +2,8 @@
 //!
 //! A target is answered whatever a question filters by: it is the subject's, not the filter's.
 
+use hashbrown::HashSet;
+
 use super::Book;
 use super::pages::older;
 use super::pipeline::Found;
@@ -63,6 +65,14 @@ impl Book {
         found
     }
 
+    /// Whose targets have days that contain `as_of`, after mergers.
+    pub fn subjects_with_targets(&self, as_of: Date) -> HashSet<Subject> {
+        let targets =
+            self.records.targets.chains().filter_map(|(_, chain)| chain.current()?.content.present());
+        let under_way = targets.filter(|target| target.dates.contains(as_of));
+        under_way.map(|target| self.identify(&target.subject).0).collect()
+    }
+
     /// What a target asks for. Absent where its amount can't be compared with what is won.
     fn goal<'a>(&self, target: &'a Target) -> Result<Goal<'a>, Absent> {
         let value = match target.value {
@@ -95,7 +105,7 @@ impl Book {
             return None;
         }
         let mut oldest_rate_on = None;
-        self.each_open_deal(scope, as_of, exchange.rates_of_stock(as_of), |deal, rate_on| {
+        self.each_open_deal(scope, as_of, exchange.rates_of_stock(as_of), |_, deal, rate_on| {
             told.iter_mut().for_each(|progress| progress.outlook.add(deal));
             oldest_rate_on = older(oldest_rate_on, rate_on);
         });

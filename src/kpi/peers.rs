@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use super::Kpi;
+use super::drivers::{Rate, RateTerms};
 use super::figure::{Absent, Direction, Figure, Quantity, Ratio};
 use super::measures::Tally;
 use super::position::{Position, Ranking};
@@ -64,6 +65,17 @@ impl PeerGroup {
 
     pub fn total(&self) -> &PeerTotal {
         &self.total
+    }
+
+    /// The ended deals of all of them together, as of deal success.
+    pub fn deal_success(&self) -> RateTerms {
+        self.peers.iter().fold(RateTerms::default(), |sum, peer| {
+            let own = Rate::DealSuccess.terms(&peer.standing);
+            RateTerms {
+                numerator: sum.numerator + own.numerator,
+                denominator: sum.denominator + own.denominator,
+            }
+        })
     }
 
     /// A peer's own figure.

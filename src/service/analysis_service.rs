@@ -1,6 +1,9 @@
 //! AnalysisService: what stands behind the figures. Each method has its file.
 
+mod advice;
 mod explain;
+mod plan;
+mod recommend;
 
 use tonic::Request;
 
@@ -16,5 +19,16 @@ impl<J: Journal> pb::analysis_service_server::AnalysisService for Rpc<J> {
         request: Request<pb::ExplainChangeRequest>,
     ) -> RpcResult<pb::ExplainChangeResponse> {
         explain::change(self, request).await
+    }
+
+    async fn list_recommendations(
+        &self,
+        request: Request<pb::ListRecommendationsRequest>,
+    ) -> RpcResult<pb::ListRecommendationsResponse> {
+        recommend::list(self, request).await
+    }
+
+    async fn get_plan(&self, request: Request<pb::GetPlanRequest>) -> RpcResult<pb::GetPlanResponse> {
+        plan::get(self, request).await
     }
 }

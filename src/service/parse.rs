@@ -8,7 +8,7 @@
 //! 3. An empty text is an absent one. An enum number that this server doesn't know is refused.
 //!
 //! Within: `path` says where and what, `value` reads single values, `premises` what questions rest on, and
-//! `record`, `feed`, `question`, `contributing`, `explain`, `quality` and `tenant` the requests of the services.
+//! `record`, `feed`, `question`, `contributing`, `explain`, `quality`, `recommend` and `tenant` the requests of the services.
 
 mod contributing;
 mod explain;
@@ -19,6 +19,7 @@ mod path;
 mod premises;
 mod quality;
 mod question;
+mod recommend;
 mod record;
 mod series;
 mod tenant;
@@ -35,6 +36,9 @@ pub use question::{
     CardQuestion, Consistency, PageRequest, PipelineQuestion, RecordQuestion, RecordsQuestion, Rows,
     ScorecardBatch, ScorecardQuestion, ScorecardsQuestion, View, batch_get_scorecards, get_pipeline,
     get_record, get_scorecard, list_records, list_scorecards,
+};
+pub use recommend::{
+    AdviceQuestion, PlanQuestion, RecommendationsQuestion, Whom, get_plan, list_recommendations,
 };
 pub use record::{Accepted, RECORDS_MAX, Refusal, WriteMode, record, write_records};
 pub use series::{SeriesQuestion, get_series};

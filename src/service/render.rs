@@ -5,10 +5,12 @@
 pub mod contributing;
 pub mod drivers;
 pub mod figure;
+pub mod forecast;
 pub mod marketing;
 pub mod pipeline;
 pub mod premises;
 pub mod quality;
+pub mod recommendation;
 pub mod record;
 pub mod scorecard;
 pub mod series;

@@ -132,7 +132,7 @@ impl Row {
     }
 }
 
-fn wire_media(media: Option<Media>) -> pb::Media {
+pub fn wire_media(media: Option<Media>) -> pb::Media {
     match media {
         None => pb::Media::Unspecified,
         Some(Media::Paid) => pb::Media::Paid,
