@@ -15,8 +15,10 @@ mod import;
 mod json;
 mod number;
 mod pipeline;
+mod plan;
 mod premises;
 mod quality;
+mod recommend;
 mod records;
 mod scorecard;
 mod series;
@@ -79,6 +81,10 @@ enum Command {
     Series(series::SeriesCommand),
     /// Explain why a figure changed: by its factors, or by the members of a dimension.
     Explain(explain::ExplainCommand),
+    /// Say what to do: whom to praise, train or replace, which channel to stop paying, which deals to save.
+    Recommend(recommend::RecommendCommand),
+    /// Plan a quarter: what to do, what it will bring, and a target for it.
+    Plan(plan::PlanCommand),
     /// Show the open deals, how long they are protected, what changed, and how targets stand.
     Pipeline(pipeline::PipelineCommand),
     /// Show what came by each marketing channel, what it cost, and whether it pays.
@@ -113,6 +119,8 @@ pub fn run(line: CommandLine) -> ExitCode {
             Command::Top(command) => command.run().await,
             Command::Series(command) => command.run().await,
             Command::Explain(command) => command.run().await,
+            Command::Recommend(command) => command.run().await,
+            Command::Plan(command) => command.run().await,
             Command::Pipeline(command) => command.run().await,
             Command::Channels(command) => command.run().await,
             Command::Records(command) => command.run().await,
