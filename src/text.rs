@@ -148,6 +148,8 @@ impl Speaker {
         }
         let end = finding.evidence.first().map(|evidence| evidence.window.dates.to.plus_days(-1));
         args.set("window_end", end.map_or_else(|| NONE.to_owned(), |end| self.date(end)));
+        let roi = finding.quotient(EvidenceKind::ReturnOnInvestment);
+        args.set("pays", if roi.is_some_and(|roi| roi < 0.0) { "no" } else { "yes" });
         args.set("subject", name.map_or_else(|| self.word("company"), str::to_owned));
         let called = |named: Named<'_>| named.name.unwrap_or(named.id).to_owned();
         let (topic, better, kpi) = match finding.about {

@@ -8,7 +8,7 @@ use super::connection::Connection;
 use super::failure::Failure;
 use super::recommend::{AdviceArgs, recommendations};
 use super::subject::SubjectArgs;
-use super::words::{amount_of, days, heading, money_figure, table, told_subject};
+use super::words::{days, heading, money_figure, table, told_subject};
 use super::{Ending, json, number, print, window};
 
 /// Plan with the company, a partner, an employee or a unit: what to do, what the next quarter will bring, and a
@@ -66,7 +66,7 @@ fn told(answer: &GetPlanResponse) -> String {
     let heading = heading(&told_subject(answer.subject.as_ref(), &answer.name), &definition);
     let forecast = answer.forecast.clone().unwrap_or_default();
     let target = match &answer.proposed_target {
-        Some(target) => format!("Proposed target: {}\n", amount_of(Some(target))),
+        Some(target) => format!("Proposed target: {} {}\n", number::to_the_cent(target), target.currency_code),
         None => String::new(),
     };
     let listed = recommendations(&answer.recommendations);

@@ -12,7 +12,7 @@ use super::connection::{Connection, ConnectionArgs};
 use super::failure::Failure;
 use super::premises::PremisesArgs;
 use super::subject::SubjectArgs;
-use super::words::{amount_of, heading, told_subject};
+use super::words::{heading, told_subject};
 use super::{Ending, json, number, print, window};
 
 /// Say what to do: whom to praise, train or replace, which channel to stop paying, which deals to save.
@@ -187,7 +187,7 @@ pub fn recommendations(all: &[Recommendation]) -> String {
         };
         let at_stake = recommendation.expected_effect.as_ref();
         let at_stake = at_stake.map_or_else(String::new, |money| {
-            format!(", at stake {} {}", money.currency_code, amount_of(Some(money)))
+            format!(", at stake {} {}", number::to_the_cent(money), money.currency_code)
         });
         let gap = if place == 0 { "" } else { "\n" };
         text += &format!(
@@ -210,7 +210,8 @@ fn records(recommendation: &Recommendation) -> String {
         return String::new();
     }
     let goes_on = if *record_count > shown.len() as i64 { ", …" } else { "" };
-    format!("  {} records: {}{goes_on}\n", number::count(*record_count), shown.join(", "))
+    let records = if *record_count == 1 { "record" } else { "records" };
+    format!("  {} {records}: {}{goes_on}\n", number::count(*record_count), shown.join(", "))
 }
 
 #[cfg(test)]
@@ -252,7 +253,7 @@ mod tests {
         };
         assert_eq!(
             recommendations(&[recommendation]),
-            "warning: count.hollow, at stake USD 1,500.00\n  Padma won 6 deals.\n  Qualify.\n  \
+            "warning: count.hollow, at stake 1,500.00 USD\n  Padma won 6 deals.\n  Qualify.\n  \
              6 records: D-1, D-2, D-3, D-4, D-5, …\n"
         );
         assert!(recommendations(&[]).starts_with("Nothing to say"));

@@ -29,13 +29,19 @@ pipeline-thin = { $subject }: খোলা ডিলগুলো লক্ষ্
 pipeline-expiring = { $subject }: { $expiring_count }টি খোলা ডিলের সুরক্ষা { $window_end }-এর মধ্যে শেষ হবে: { $expiring_amount }, সম্ভাবনা ধরলে { $expiring_weighted }।
     .advice = প্রতিদ্বন্দ্বীর আগেই তালিকার ক্রম অনুসারে ব্যবস্থা নিন।
 
-pipeline-behind = { $subject } লক্ষ্যমাত্রা { $topic } পূরণ করতে পারবে না: { $target_amount ->
+pipeline-behind = { $subject } সম্ভবত লক্ষ্যমাত্রা { $topic } পূরণ করতে পারবে না: { $target_amount ->
         [none] { $target_count }টি ডিলের মধ্যে সম্ভাব্য { $landing_count }টি, বড়জোর { $landing_upper_count }টি; ঘাটতি { $short_count }টি
        *[other] { $target_amount }-এর মধ্যে সম্ভাব্য { $landing_amount }, বড়জোর { $landing_upper_amount }; ঘাটতি { $short_amount }
     }।
-    .advice = গত এক মাসে { $moved_lost } হারানো গেছে, { $moved_expired }-এর মেয়াদ ফুরিয়েছে, আর খোলা ডিল কমেছে { $moved_decreased }: কী ফেরানো যায় দেখুন, আর নাগালে যা আছে তা চূড়ান্ত করুন।
+    .advice = { $moved_lost ->
+        [none] গত এক মাসে পাইপলাইন থেকে কিছুই বাদ যায়নি, এতে ডিলই কম: নাগালে যা আছে তা চূড়ান্ত করুন, আর বাস্তবসম্মত লক্ষ্যে একমত হোন।
+       *[other] গত এক মাসে { $moved_lost } হারানো গেছে, { $moved_expired }-এর মেয়াদ ফুরিয়েছে, আর খোলা ডিল কমেছে { $moved_decreased }: কী ফেরানো যায় দেখুন, আর নাগালে যা আছে তা চূড়ান্ত করুন।
+    }
 
-channel-stop = { $topic } লাভজনক নয়: { $spend } খরচে এসেছে { $lead_count }টি লিড, { $won_amount } ও { $close_rate } ক্লোজ রেট; আর্নড ও নিজস্ব মিডিয়ায় তা { $others_close_rate }।
+channel-stop = { $pays ->
+        [no] { $topic }: { $spend } খরচে এসেছে মাত্র { $won_amount }, রিটার্ন { $return_on_investment }; { $lead_count }টি লিডের { $close_rate } ক্রেতা হয়েছে।
+       *[yes] { $topic }: { $lead_count }টি লিডের { $close_rate } ক্রেতা হয়েছে, আর্নড ও নিজস্ব মিডিয়ার ক্ষেত্রে { $others_close_rate }; খরচ হয়েছে { $spend }।
+    }
     .advice = { $best_channel ->
         [none] আর বিনিয়োগ বন্ধ করুন।
        *[other] আর বিনিয়োগ বন্ধ করুন; এতে যা বাঁচবে তা { $best_channel }-এ সবচেয়ে বেশি কাজে লাগবে।
@@ -47,7 +53,7 @@ channel-earned_weak = আর্নড মিডিয়ার লিডের �
 channel-owned_weak = নিজস্ব মিডিয়ার লিডের ক্লোজ রেট { $close_rate }, অন্যগুলোর { $others_close_rate }।
     .advice = নিজেদের সাইট ও কনটেন্ট উন্নত করুন।
 
-channel-invest = { $topic }-এর রিটার্ন সবচেয়ে ভালো: { $spend } খরচে এসেছে { $won_amount }, অর্থাৎ খরচের চেয়ে { $return_on_investment } বেশি।
+channel-invest = সব চ্যানেলের মধ্যে { $topic }-এর রিটার্ন সবচেয়ে ভালো, { $return_on_investment }: { $spend } খরচে { $lead_count }টি লিড থেকে এসেছে { $won_amount }।
     .advice = বাজেট এখানে সরান।
 
 close-falling = { $subject } { $prospect_count } জন সম্ভাব্য ক্রেতার { $close_rate } ক্রেতা করেছে, এক বছর আগে { $prospect_count_year_before } জনের { $close_rate_year_before }: একই মৌসুম, তাই এটি মৌসুমের প্রভাব নয়।

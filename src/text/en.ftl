@@ -22,7 +22,7 @@ size-falling = { $subject } sells smaller deals: the monthly average fell from {
 count-hollow = { $subject } won { $won_count } deals after { $won_count_before }, but they are worth less: { $won_amount } after { $won_amount_before }.
     .advice = What deals are worth matters more than how many they are: qualify for larger ones.
 
-pipeline-thin = { $subject }'s open deals cover what remains of target { $topic } only { $coverage } times: { $target_amount ->
+pipeline-thin = { $subject }: the open deals cover what remains of target { $topic } only { $coverage } times; { $target_amount ->
         [none] { $remaining_count } deals of { $target_count } remain
        *[other] { $remaining_amount } of { $target_amount } remain
     }.
@@ -31,16 +31,22 @@ pipeline-thin = { $subject }'s open deals cover what remains of target { $topic 
        *[other] Open { $deals_to_open } more opportunities that close before its end: that many are missing at a win rate of { $win_rate } and the present size.
     }
 
-pipeline-expiring = { $expiring_count } open deals of { $subject } lose their protection by { $window_end }: { $expiring_amount }, or { $expiring_weighted } by how likely they are.
+pipeline-expiring = { $subject }: the protection of { $expiring_count } open deals ends by { $window_end }; { $expiring_amount }, or { $expiring_weighted } by how likely they are.
     .advice = Act on them in the order listed, before a competitor does.
 
-pipeline-behind = { $subject } won't reach target { $topic }: { $target_amount ->
+pipeline-behind = { $subject } will probably miss target { $topic }: { $target_amount ->
         [none] of { $target_count } deals { $landing_count } are likely, { $landing_upper_count } at best, so { $short_count } are missing
        *[other] of { $target_amount } { $landing_amount } are likely, { $landing_upper_amount } at best, so { $short_amount } are missing
     }.
-    .advice = Within the last month { $moved_lost } were lost, { $moved_expired } expired and open deals shrank by { $moved_decreased }: see what can be won back, and settle what is within reach.
+    .advice = { $moved_lost ->
+        [none] Nothing has left the pipeline within a month, it holds too little: settle what is within reach, and agree on what is realistic.
+       *[other] Within a month { $moved_lost } were lost, { $moved_expired } expired and open deals shrank by { $moved_decreased }: see what can be won back, and settle what is within reach.
+    }
 
-channel-stop = { $topic } doesn't pay: { $spend } brought { $lead_count } leads, { $won_amount } and a close rate of { $close_rate }, where earned and owned media close { $others_close_rate }.
+channel-stop = { $pays ->
+        [no] { $topic }: { $spend } brought only { $won_amount }, a return of { $return_on_investment }; of { $lead_count } leads { $close_rate } purchased.
+       *[yes] { $topic }: of { $lead_count } leads { $close_rate } purchased, of those of earned and owned media { $others_close_rate }; { $spend } were spent.
+    }
     .advice = { $best_channel ->
         [none] Stop further investment.
        *[other] Stop further investment; what it sets free does most in { $best_channel }.
@@ -52,7 +58,7 @@ channel-earned_weak = Leads of earned media close at { $close_rate }, those of t
 channel-owned_weak = Leads of owned media close at { $close_rate }, those of the others at { $others_close_rate }.
     .advice = Work on our own site and content.
 
-channel-invest = { $topic } has the best return: { $spend } brought { $won_amount }, { $return_on_investment } more than was spent.
+channel-invest = { $topic } has the best return of all channels, { $return_on_investment }: { $spend } brought { $won_amount } from { $lead_count } leads.
     .advice = Move budget here.
 
 close-falling = { $subject } closes { $close_rate } of { $prospect_count } prospects, a year before { $close_rate_year_before } of { $prospect_count_year_before }: the same season, so it isn't the season.
@@ -61,7 +67,7 @@ close-falling = { $subject } closes { $close_rate } of { $prospect_count } prosp
 close-rising = { $subject } closes { $close_rate } of { $prospect_count } prospects, a year before { $close_rate_year_before } of { $prospect_count_year_before }: the same season, so it isn't the season.
     .advice = Find out what works, and tell the others.
 
-velocity-slow_stage = Deals of { $subject } spend { $stage_days } days in stage “{ $topic }”, those of its peers { $peers_stage_days }.
+velocity-slow_stage = { $subject }: deals spend { $stage_days } days in stage “{ $topic }”, those of its peers { $peers_stage_days }.
     .advice = { $velocity_to_win ->
         [none] This stage costs the time: find out what deals wait for.
        *[other] This stage costs the time: at the peers' pace each day would bring { $velocity_to_win } more.

@@ -24,7 +24,7 @@ struct Test<'a> {
 /// below that of earned and owned media together; earned media are weak where their close rate is below that of
 /// the other media together, and so are owned ones; the channel with the best ROI is the one to invest in, where
 /// that is above 0 and it isn't to be stopped. Rates are tested, and the false discovery rate is held over all
-/// tests made here. At stake: what a stopped channel cost; what that brings at the best ROI; the purchases that
+/// tests made here. At stake: what a stopped channel cost; what that brings at the best ROI, as far as it was spent there; the purchases that
 /// a weak medium's prospects would have made more at the others' rate, at its own average.
 /// Source: docs/kpis.md, section 9.
 pub fn channels<'a>(fold: &MarketingFold<'a>, window: &Window, levels: &Levels) -> Vec<Finding<'a>> {
@@ -134,8 +134,10 @@ fn weak<'a>(
 
 fn invest<'a>(id: &'a str, channel: &Channel<'a>, roi: Ratio, freed: f64, window: &Window) -> Finding<'a> {
     let about = About::Channel(Named { id, name: channel.name });
+    // Nothing is known of what more than as much again would bring.
+    let budget = spend(&channel.performance).ok().map(|spent| spent.quotient().min(freed));
     with_row(Finding::new(Rule::ChannelInvest, about), &channel.performance, window)
-        .at_stake((freed > 0.0).then(|| freed * roi.quotient()))
+        .at_stake(budget.filter(|budget| *budget > 0.0).map(|budget| budget * roi.quotient()))
 }
 
 fn with_row<'a>(finding: Finding<'a>, row: &Performance, window: &Window) -> Finding<'a> {

@@ -60,7 +60,7 @@ pub fn thin<'a>(
 }
 
 /// Fires where even the upper bound of the landing lies below a target's value. At stake is what is missing at
-/// the landing.
+/// the landing. What moved in the month before is told where anything did.
 ///
 /// Source: docs/kpis.md, section 9.
 pub fn behind<'a>(
@@ -84,10 +84,15 @@ pub fn behind<'a>(
         .with(landing_kind, Ok(landing), days)
         .with_estimate(upper_kind, upper, days)
         .with_estimate(short_kind, short, days)
-        .with(EvidenceKind::MovedLost, amount(&movement.left.lost), month)
-        .with(EvidenceKind::MovedExpired, amount(&movement.left.expired), month)
-        .with(EvidenceKind::MovedDecreased, amount(&movement.decreased), month)
         .at_stake(is_money.then_some(short));
+    let moved = [&movement.left.lost, &movement.left.expired, &movement.decreased];
+    if moved.iter().all(|moved| moved.amount_e4 == 0) {
+        return Some(finding);
+    }
+    let finding = finding
+        .with(EvidenceKind::MovedLost, amount(moved[0]), month)
+        .with(EvidenceKind::MovedExpired, amount(moved[1]), month)
+        .with(EvidenceKind::MovedDecreased, amount(moved[2]), month);
     Some(finding)
 }
 
