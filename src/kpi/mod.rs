@@ -17,6 +17,7 @@ pub mod pipeline;
 pub mod position;
 pub mod significance;
 pub mod standing;
+pub mod strategy_effect;
 pub mod target;
 pub mod trend;
 pub mod value_score;
