@@ -1,6 +1,7 @@
 //! AnalysisService: what stands behind the figures. Each method has its file.
 
 mod explain;
+mod strategy;
 
 use tonic::Request;
 
@@ -16,5 +17,12 @@ impl<J: Journal> pb::analysis_service_server::AnalysisService for Rpc<J> {
         request: Request<pb::ExplainChangeRequest>,
     ) -> RpcResult<pb::ExplainChangeResponse> {
         explain::change(self, request).await
+    }
+
+    async fn evaluate_strategy(
+        &self,
+        request: Request<pb::EvaluateStrategyRequest>,
+    ) -> RpcResult<pb::EvaluateStrategyResponse> {
+        strategy::evaluate(self, request).await
     }
 }

@@ -12,5 +12,6 @@ pub mod quality;
 pub mod record;
 pub mod scorecard;
 pub mod series;
+pub mod strategy;
 pub mod target;
 pub mod value;
