@@ -21,6 +21,7 @@ mod records;
 mod scorecard;
 mod series;
 mod serve;
+mod strategy;
 mod subject;
 mod targets;
 mod tenant;
@@ -79,6 +80,8 @@ enum Command {
     Series(series::SeriesCommand),
     /// Explain why a figure changed: by its factors, or by the members of a dimension.
     Explain(explain::ExplainCommand),
+    /// Show whether a strategy works: what it did to those that it is for, beside all others.
+    Strategy(strategy::StrategyCommand),
     /// Show the open deals, how long they are protected, what changed, and how targets stand.
     Pipeline(pipeline::PipelineCommand),
     /// Show what came by each marketing channel, what it cost, and whether it pays.
@@ -113,6 +116,7 @@ pub fn run(line: CommandLine) -> ExitCode {
             Command::Top(command) => command.run().await,
             Command::Series(command) => command.run().await,
             Command::Explain(command) => command.run().await,
+            Command::Strategy(command) => command.run().await,
             Command::Pipeline(command) => command.run().await,
             Command::Channels(command) => command.run().await,
             Command::Records(command) => command.run().await,
