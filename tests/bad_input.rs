@@ -26,8 +26,8 @@ use channel_kpi::proto::channelkpi::v1::subject::Subject as Of;
 use channel_kpi::proto::channelkpi::v1::window::Window as Asked;
 use channel_kpi::proto::channelkpi::v1::{
     Bucket, Comparison, ConfigureTenantRequest, Consistency, CreateTenantRequest, DateRange, Deal,
-    DealStatus, DeleteTenantRequest, Dimension, Employee, ErrorReason, Exchange, ExchangePolicy,
-    ExchangeRate, ExchangeRateKey, ExplainChangeRequest, ExplainedFigure, FigureKind, Filter,
+    DealStatus, DeleteTenantRequest, Dimension, Employee, ErrorReason, EvaluateStrategyRequest, Exchange,
+    ExchangePolicy, ExchangeRate, ExchangeRateKey, ExplainChangeRequest, ExplainedFigure, FigureKind, Filter,
     GetDataQualityRequest, GetMarketingPerformanceRequest, GetPipelineRequest, GetRecordRequest,
     GetScorecardRequest, GetSeriesRequest, GetTenantRequest, Kpi, Lead, LeadOutcome,
     ListContributingRecordsRequest, ListRecordsRequest, ListScorecardsRequest, MarketingChannel,
@@ -198,6 +198,7 @@ async fn every_wrong_request_is_refused_precisely() {
     quality(&mut refusals, &caller).await;
     series(&mut refusals, &caller).await;
     explanations(&mut refusals, &caller).await;
+    strategies(&mut refusals, &caller).await;
     tenants(&mut refusals, &caller).await;
     assert_eq!(state(&mut caller).await, before);
     tokens(&mut refusals, &sidecar, &mut caller).await;
@@ -931,6 +932,40 @@ async fn explanations(refusals: &mut Refusals, caller: &Caller) {
         ("all at once",          all_wrong,
             "INVALID_FIELD subject.partner.partner_id explained_figure window as_of member_limit"),
         ("no such partner",      of("no-one"),    "SUBJECT_NOT_FOUND id=no-one kind=partner"),
+    ], call).await;
+}
+
+async fn strategies(refusals: &mut Refusals, caller: &Caller) {
+    let call = async |request| caller.clone().analysis.evaluate_strategy(request).await.map(drop);
+    let academy = EvaluateStrategyRequest {
+        strategy_id: "academy".into(),
+        kpi: Kpi::CloseRate.into(),
+        ..EvaluateStrategyRequest::default()
+    };
+    let by = |kpi: i32| EvaluateStrategyRequest { kpi, ..academy.clone() };
+    let of = |days| EvaluateStrategyRequest { days: Some(days), ..academy.clone() };
+    let no_day = EvaluateStrategyRequest { as_of: Some(Date::default()), ..academy.clone() };
+    let role = Some(Premises { credit_roles: vec![9], ..Premises::default() });
+    let unknown_role = EvaluateStrategyRequest { premises: role, ..academy.clone() };
+    let half_consistent = demand(Requirement::FullyConsistent(false));
+    let half_consistent = EvaluateStrategyRequest { consistency: half_consistent, ..academy.clone() };
+    let all_wrong = EvaluateStrategyRequest {
+        days: Some(-1),
+        as_of: Some(Date::default()),
+        ..EvaluateStrategyRequest::default()
+    };
+    #[rustfmt::skip]
+    refusals.table(vec![
+        ("no KPI",             by(0),           "INVALID_FIELD kpi"),
+        ("an unknown KPI",     by(9),           "INVALID_FIELD kpi"),
+        ("the pipeline",       by(Kpi::OpportunityPipeline.into()), "INVALID_FIELD kpi"),
+        ("no days",            of(0),           "INVALID_FIELD days"),
+        ("ten years and more", of(3_651),       "INVALID_FIELD days"),
+        ("a day of nothing",   no_day,          "INVALID_FIELD as_of"),
+        ("an unknown role",    unknown_role,    "INVALID_FIELD premises.credit_roles[0]"),
+        ("full: false",        half_consistent, "INVALID_FIELD consistency.fully_consistent"),
+        ("all at once",        all_wrong,       "INVALID_FIELD strategy_id kpi days as_of"),
+        ("no such strategy",   academy,         "STRATEGY_NOT_FOUND id=academy kind=strategy"),
     ], call).await;
 }
 

@@ -47,6 +47,10 @@ fn help_teaches_by_example() {
             &["Examples:", "--figure close-rate --by region", "won-amount", "year-before", "2017-Q3"],
         ),
         (
+            &["strategy", "--help"],
+            &["Examples:", "channel-kpi strategy academy", "--kpi close-rate --days 182", "value-score"],
+        ),
+        (
             &["serve", "--help"],
             &["Examples:", "--listen unix:/run/channel-kpi.sock", "SIGTERM", "--drain-grace"],
         ),
@@ -100,6 +104,9 @@ fn wrong_usage_ends_with_2_and_says_what_is_right() {
             &["explain", "--window", "2017", "--figure", "deal-success", "--by", "product"],
             "marketing-channel",
         ),
+        (&["strategy", "academy", "--kpi", "luck"], "the KPIs are average-deal-size"),
+        (&["strategy", "academy", "--days", "0"], "0 is not in 1..=3650"),
+        (&["strategy", "--kpi", "close-rate"], "<ID>"),
         (&["serve", "--drain-grace", "soon"], "must be a time such as"),
         (&["scorecard", "--window", "2017", "--tenant", "a\nb"], "--tenant takes visible ASCII"),
         (&["import", "--preset", "excel", "x.csv"], "maven, olist, salesforce, hubspot, odoo, csv"),
@@ -303,6 +310,11 @@ fn tour(to: &[&str]) {
     assert!(told.ends_with("\nWhy it changed can't be told: no deal ended.\n"), "{told}");
     let json = message("ExplainChangeResponse", &stdout(&run(&[&success[..], &["--json"]].concat()), 0));
     assert!(json.has_field_by_name("explanation"));
+
+    assert_eq!(stdout(&run(&["strategy"]), 0), "There are no strategies.\n");
+    let unknown = run(&["strategy", "academy"]);
+    let stderr = text(&unknown.stderr);
+    assert!(stderr.contains("[STRATEGY_NOT_FOUND]") && stderr.contains("`channel-kpi strategy`"), "{stderr}");
 
     let nobody = run(&[&march[..], &["--unit", "nowhere"]].concat());
     assert_eq!(stdout(&nobody, 1), "");

@@ -1,7 +1,7 @@
 //! Leaderboards: the subjects of a kind, ranked (docs/kpis.md §8). Told from kept boards.
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -222,19 +222,31 @@ impl<'a> Leaderboard<'a> {
     }
 
     fn tell_order(&self) -> Order {
-        let LeaderboardQuestion { kind, ranked_by, ties, .. } = self.asked;
-        let passing = self.book.passing(&self.asked, &self.board);
-        // In the order of their rows.
-        let contenders = self.book.rosters.of(kind).places().filter_map(|(number, id_place)| {
-            if passing.as_ref().is_some_and(|passing| !passing.contains(&number)) {
-                return None;
-            }
-            let peer = self.board.board().row(number);
+        let LeaderboardQuestion { ranked_by, ties, .. } = self.asked;
+        let contenders = self.candidates().filter_map(|(number, id_place, peer)| {
             let figure = self.figure(number, |ranked_by| ranked_by.to_compare(&peer));
             let score = self.score(figure.ok()?, &peer)?;
             Some(Contender { number, id_place, score, won_amount_e4: peer.standing.measures.won.amount_e4 })
         });
         Order::new(rank(&contenders.collect::<Vec<_>>(), ranked_by.direction(), ties))
+    }
+
+    /// Whom the filter lets onto the board, in the order of rows: number, place of its id, and what it had.
+    fn candidates(&self) -> impl Iterator<Item = (u32, u32, Peer)> {
+        let passing = self.book.passing(&self.asked, &self.board);
+        let places = self.book.rosters.of(self.asked.kind).places();
+        let passes =
+            move |(number, _): &(u32, u32)| passing.as_ref().is_none_or(|passing| passing.contains(number));
+        places.filter(passes).map(|(number, id_place)| (number, id_place, self.board.board().row(number)))
+    }
+
+    /// The figures of all who have one, by number, whatever their sample.
+    pub(super) fn figures(&self) -> HashMap<u32, f64> {
+        let figure = |number, peer: &Peer| self.figure(number, |ranked_by| ranked_by.to_compare(peer)).ok();
+        let figures = self
+            .candidates()
+            .filter_map(|(number, _, peer)| Some((number, figure(number, &peer)?.quotient())));
+        figures.collect()
     }
 }
 
@@ -264,6 +276,25 @@ impl Book {
         window: &Window,
         rates: RatesOn,
     ) -> Leaderboard<'_> {
+        let told = self.unordered_leaderboard(asked, window, rates);
+        let order = match told.returns {
+            // What was spent changes without the board.
+            Some(_) => Arc::new(told.tell_order()),
+            None => {
+                let key = asked.order_key(told.peers.as_deref());
+                told.board.orders().get_or_tell(key, || told.tell_order())
+            }
+        };
+        Leaderboard { order, ..told }
+    }
+
+    /// The same without rows: nobody is ranked yet.
+    pub(super) fn unordered_leaderboard(
+        &self,
+        asked: &LeaderboardQuestion,
+        window: &Window,
+        rates: RatesOn,
+    ) -> Leaderboard<'_> {
         let board = self.board(&asked.board(window, rates));
         let mut oldest_rate_on = board.oldest_rate_on();
         if asked.ranked_by == RankedBy::OpenedAmount {
@@ -276,15 +307,8 @@ impl Book {
         });
         let returns = (asked.ranked_by == RankedBy::MarketingChannel)
             .then(|| self.marketing_returns(asked, window, rates, &mut oldest_rate_on));
-        let key = asked.order_key(peers.as_deref());
         let (order, asked) = (Arc::new(Order::new(Vec::new())), asked.clone());
-        let told = Leaderboard { book: self, asked, board, peers, returns, order, oldest_rate_on };
-        let order = match told.returns {
-            // What was spent changes without the board.
-            Some(_) => Arc::new(told.tell_order()),
-            None => told.board.orders().get_or_tell(key, || told.tell_order()),
-        };
-        Leaderboard { order, ..told }
+        Leaderboard { book: self, asked, board, peers, returns, order, oldest_rate_on }
     }
 
     /// Whether such a board is kept in its order: nothing has to be told but its rows.

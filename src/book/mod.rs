@@ -61,6 +61,7 @@ mod snapshot;
 mod spends;
 mod standing;
 mod stock;
+mod strategy_effect;
 mod targets;
 mod telling;
 mod trees;
@@ -108,6 +109,7 @@ pub use self::records::{Cursor, StoredVersion};
 pub use self::scope::Scope;
 pub use self::snapshot::{Restoring, SliceError, Taking};
 pub use self::standing::Stood;
+pub use self::strategy_effect::{EffectQuestion, KindEffect, StrategyEffects};
 pub use self::targets::TargetUnderWay;
 
 /// More deals than this are told anew aside, while readers keep the old pages. Under test few, so that

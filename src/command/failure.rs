@@ -142,6 +142,7 @@ pub fn status_message(status: &Status) -> String {
         (Some("SUBJECT_NOT_FOUND"), _) => {
             "list those that there are with `channel-kpi scorecard --by partner|employee|unit`"
         }
+        (Some("STRATEGY_NOT_FOUND"), _) => "list those that there are with `channel-kpi strategy`",
         (_, Code::Unimplemented) => "is it a channel-kpi sidecar that answers there, and of this version?",
         _ => return message,
     };

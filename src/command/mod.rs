@@ -23,6 +23,7 @@ mod records;
 mod scorecard;
 mod series;
 mod serve;
+mod strategy;
 mod subject;
 mod targets;
 mod tenant;
@@ -85,6 +86,8 @@ enum Command {
     Recommend(recommend::RecommendCommand),
     /// Plan a quarter: what to do, what it will bring, and a target for it.
     Plan(plan::PlanCommand),
+    /// Show whether a strategy works: what it did to those that it is for, beside all others.
+    Strategy(strategy::StrategyCommand),
     /// Show the open deals, how long they are protected, what changed, and how targets stand.
     Pipeline(pipeline::PipelineCommand),
     /// Show what came by each marketing channel, what it cost, and whether it pays.
@@ -121,6 +124,7 @@ pub fn run(line: CommandLine) -> ExitCode {
             Command::Explain(command) => command.run().await,
             Command::Recommend(command) => command.run().await,
             Command::Plan(command) => command.run().await,
+            Command::Strategy(command) => command.run().await,
             Command::Pipeline(command) => command.run().await,
             Command::Channels(command) => command.run().await,
             Command::Records(command) => command.run().await,

@@ -66,7 +66,9 @@ fn told(answer: &GetPlanResponse) -> String {
     let heading = heading(&told_subject(answer.subject.as_ref(), &answer.name), &definition);
     let forecast = answer.forecast.clone().unwrap_or_default();
     let target = match &answer.proposed_target {
-        Some(target) => format!("Proposed target: {} {}\n", number::to_the_cent(target), target.currency_code),
+        Some(target) => {
+            format!("Proposed target: {} {}\n", number::to_the_cent(target), target.currency_code)
+        }
         None => String::new(),
     };
     let listed = recommendations(&answer.recommendations);

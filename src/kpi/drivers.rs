@@ -94,7 +94,7 @@ impl<T> Ends<T> {
 }
 
 impl Ends<f64> {
-    fn change(self) -> f64 {
+    pub fn change(self) -> f64 {
         self.now - self.before
     }
 

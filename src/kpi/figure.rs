@@ -64,6 +64,10 @@ pub enum Absent {
     TooFewBuckets,
     /// A factor of a product is 0 at an end of its change, so that it has no logarithm.
     FactorIsZero,
+    /// The days that it is told of haven't all come.
+    DaysToCome,
+    /// Too few subjects to compare, on one side or the other.
+    TooFewSubjects,
 }
 
 pub type Figure = Result<Ratio, Absent>;

@@ -5,6 +5,7 @@
 
 use std::cmp::Ordering;
 
+use super::Kpi;
 use super::close_rate;
 use super::deal_success::{self, lead_qualification, missed};
 use super::deal_velocity::{deal_velocity, mean_cycle_days, velocity_to_compare};
@@ -117,6 +118,21 @@ pub struct RowKey {
 }
 
 // === impl RankedBy ===
+
+impl From<Kpi> for RankedBy {
+    fn from(kpi: Kpi) -> Self {
+        match kpi {
+            Kpi::AverageDealSize => Self::AverageDealSize,
+            Kpi::DealCount => Self::DealCount,
+            Kpi::OpportunityPipeline => Self::OpportunityPipeline,
+            Kpi::MarketingChannel => Self::MarketingChannel,
+            Kpi::CloseRate => Self::CloseRate,
+            Kpi::DealVelocity => Self::DealVelocity,
+            Kpi::ValueScore => Self::ValueScore,
+            Kpi::DealSuccess => Self::DealSuccess,
+        }
+    }
+}
 
 impl RankedBy {
     /// Whether it is a share of a sample, which has an interval and can be too small.

@@ -19,6 +19,7 @@ pub mod recommendation;
 pub mod rules;
 pub mod significance;
 pub mod standing;
+pub mod strategy_effect;
 pub mod target;
 pub mod trend;
 pub mod value_score;

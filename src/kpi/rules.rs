@@ -8,6 +8,7 @@ pub mod close;
 pub mod count;
 pub mod pipeline;
 pub mod size;
+pub mod strategy;
 pub mod success;
 pub mod value;
 pub mod velocity;

@@ -4,6 +4,7 @@ mod advice;
 mod explain;
 mod plan;
 mod recommend;
+mod strategy;
 
 use tonic::Request;
 
@@ -30,5 +31,12 @@ impl<J: Journal> pb::analysis_service_server::AnalysisService for Rpc<J> {
 
     async fn get_plan(&self, request: Request<pb::GetPlanRequest>) -> RpcResult<pb::GetPlanResponse> {
         plan::get(self, request).await
+    }
+
+    async fn evaluate_strategy(
+        &self,
+        request: Request<pb::EvaluateStrategyRequest>,
+    ) -> RpcResult<pb::EvaluateStrategyResponse> {
+        strategy::evaluate(self, request).await
     }
 }

@@ -11,7 +11,7 @@ use super::status::{Failure, FieldViolation};
 use super::token::{PageTokenError, ResumeTokenError, RevisionTokenError};
 use crate::book::Book;
 use crate::domain::calendar::Date;
-use crate::domain::ids::{SourceId, TenantId};
+use crate::domain::ids::{SourceId, StrategyId, TenantId};
 use crate::domain::record::{RecordKey, Settings};
 use crate::domain::subject::Subject;
 use crate::journal::WriteError;
@@ -121,6 +121,23 @@ pub fn no_record(key: &RecordKey) -> Status {
         .with("id", &id)
         .resource(kind, &id, &message)
         .into()
+}
+
+/// A strategy that was never written or is deleted.
+pub fn no_strategy(id: &StrategyId) -> Status {
+    const KIND: &str = "strategy";
+    let message = format!("there is no strategy {id:?}: it was never written, or it is deleted");
+    Failure::new(ErrorReason::StrategyNotFound, message.as_str())
+        .with("kind", KIND)
+        .with("id", id)
+        .resource(KIND, id.as_str(), &message)
+        .into()
+}
+
+/// Days after a strategy's start that reach beyond the dates that there are.
+pub fn days_after(start_on: Date) -> Status {
+    let reason = format!("reaches after {} from {start_on} on, when the strategy began", Date::LAST);
+    violations(Violations::one("days", reason))
 }
 
 pub fn registry(id: &TenantId, error: RegistryError) -> Status {

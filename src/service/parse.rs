@@ -8,7 +8,8 @@
 //! 3. An empty text is an absent one. An enum number that this server doesn't know is refused.
 //!
 //! Within: `path` says where and what, `value` reads single values, `premises` what questions rest on, and
-//! `record`, `feed`, `question`, `contributing`, `explain`, `quality`, `recommend` and `tenant` the requests of the services.
+//! `record`, `feed`, `question`, `contributing`, `explain`, `recommend`, `strategy`, `quality` and `tenant` the
+//! requests of the services.
 
 mod contributing;
 mod explain;
@@ -22,6 +23,7 @@ mod question;
 mod recommend;
 mod record;
 mod series;
+mod strategy;
 mod tenant;
 mod value;
 
@@ -42,6 +44,7 @@ pub use recommend::{
 };
 pub use record::{Accepted, RECORDS_MAX, Refusal, WriteMode, record, write_records};
 pub use series::{SeriesQuestion, get_series};
+pub use strategy::{StrategyQuestion, evaluate_strategy};
 pub use tenant::{
     TenantIdError, configure_tenant, create_tenant, delete_tenant, get_tenant, settings, tenant_id,
 };

@@ -14,5 +14,6 @@ pub mod recommendation;
 pub mod record;
 pub mod scorecard;
 pub mod series;
+pub mod strategy;
 pub mod target;
 pub mod value;

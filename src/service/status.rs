@@ -44,9 +44,10 @@ pub fn code(reason: ErrorReason) -> Code {
         ErrorReason::TenantDenied => Code::PermissionDenied,
         ErrorReason::TenantNotConfigured | ErrorReason::StoreMismatch => Code::FailedPrecondition,
         ErrorReason::TenantExists => Code::AlreadyExists,
-        ErrorReason::SubjectNotFound | ErrorReason::RecordNotFound | ErrorReason::SymbolUnknown => {
-            Code::NotFound
-        }
+        ErrorReason::SubjectNotFound
+        | ErrorReason::RecordNotFound
+        | ErrorReason::SymbolUnknown
+        | ErrorReason::StrategyNotFound => Code::NotFound,
         ErrorReason::RevisionNotYetApplied
         | ErrorReason::JournalUnavailable
         | ErrorReason::StorageReadOnly

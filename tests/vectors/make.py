@@ -23,6 +23,10 @@ proportions.json:
 forecast.json: values of quarters that have ended, the oldest first, and of the quarter so many ahead
   value        the same quarter a year before and the mean yearly difference, else the mean of the last four
   interval     ± 1.2816 standard deviations of what is averaged     numpy.std(ddof=1)
+
+strategy.json: [before, after] of those that a strategy is for, and of the others
+  effect       the mean difference of the one less that of the other
+  interval     Welch's, 95 %      scipy.stats.ttest_ind(equal_var=False).confidence_interval()
 """
 
 import json
@@ -202,6 +206,37 @@ def forecasts():
             yield forecast(ended, quarters_ahead)
 
 
+def strategy(treated, others):
+    changes = [numpy.array([after - before for before, after in side]) for side in (treated, others)]
+    interval = scipy.stats.ttest_ind(*changes, equal_var=False).confidence_interval(0.95)
+    return {
+        "treated": treated,
+        "others": others,
+        "effect": float(changes[0].mean() - changes[1].mean()),
+        "interval": [float(interval.low), float(interval.high)],
+    }
+
+
+def strategies():
+    dice = random.Random(2029)
+
+    def side(count, level, effect, noise):
+        befores = [round(dice.uniform(0, level), 4) for _ in range(count)]
+        return [[before, round(before + effect + dice.gauss(0, noise), 4)] for before in befores]
+
+    yield strategy([[0.0, 1.0], [0.0, 3.0]], [[5.0, 4.0], [5.0, 6.0]])
+    yield strategy([[0.0, 1.0], [0.0, 1.0]], [[5.0, 4.0], [5.0, 6.0]])
+    for treated_count, other_count in [(2, 2), (2, 3), (3, 2), (2, 40), (40, 2), (7, 9), (20, 60), (2, 90)]:
+        for level, noise in [(1.0, 0.2), (50_000.0, 9_000.0), (10.0, 0.001)]:
+            effect = dice.choice([0, 0.3, -0.1]) * level
+            others = side(other_count, level, 0.05 * level, dice.uniform(0.2, 5) * noise)
+            yield strategy(side(treated_count, level, effect, noise), others)
+    for level in (1.0, 100.0, 10_000.0):
+        yield strategy(side(60, level, 0.01 * level, level / 3), side(50, level, 0.0, level / 9))
+        yield strategy(side(2, level, 0.5 * level, level / 1_000), side(3, level, 0.0, level))
+        yield strategy(side(3, level, 0.5 * level, level), side(2, level, 0.0, level / 1_000))
+
+
 def listed(cases, indent):
     lines = ",\n".join(f"{indent}  " + json.dumps(case) for case in cases)
     return f"[\n{lines}\n{indent}]"
@@ -221,3 +256,4 @@ if __name__ == "__main__":
     write("trend.json", trends())
     write_groups("proportions.json", proportions())
     write("forecast.json", forecasts())
+    write("strategy.json", strategies())

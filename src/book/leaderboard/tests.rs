@@ -89,9 +89,9 @@ proptest! {
 }
 
 /// A subject with its figure, by its own scope.
-struct Alone {
+pub(in crate::book) struct Alone {
     id: String,
-    figure: Ratio,
+    pub figure: Ratio,
     lower_e9: Option<i64>,
     won_amount_e4: i128,
 }
@@ -116,7 +116,7 @@ fn id_of(subject: &Subject) -> &str {
 }
 
 /// Whether the filter lets a subject onto the board, as docs/kpis.md §13 says it.
-fn passes(book: &Book, asked: &LeaderboardQuestion, subject: &Subject) -> bool {
+pub(in crate::book) fn passes(book: &Book, asked: &LeaderboardQuestion, subject: &Subject) -> bool {
     let Premises { filter, roles, .. } = &asked.premises;
     let scope = book.scope(subject, filter, *roles).expect("it is listed");
     let asks_for_desks = !filter.employees.is_empty() || !filter.units.is_empty();
@@ -142,7 +142,12 @@ fn passes(book: &Book, asked: &LeaderboardQuestion, subject: &Subject) -> bool {
     }
 }
 
-fn alone(book: &Book, context: &Asked, asked: &LeaderboardQuestion, subject: &Subject) -> Option<Alone> {
+pub(in crate::book) fn alone(
+    book: &Book,
+    context: &Asked,
+    asked: &LeaderboardQuestion,
+    subject: &Subject,
+) -> Option<Alone> {
     let Premises { filter, roles, .. } = &asked.premises;
     let (window, rates) = (&context.window, context.rates);
     let scope = book.scope(subject, filter, *roles)?;

@@ -9,6 +9,7 @@ mod behind;
 mod channels;
 mod judged;
 mod peers;
+mod strategies;
 mod windows;
 
 pub use self::windows::Windows;
@@ -218,6 +219,7 @@ impl<'a> Advisor<'a> {
         let mut findings: Vec<Finding<'a>> = tested.into_iter().map(|(_, finding)| finding).collect();
         findings.extend(self.of_own(&judged, filter, true)?);
         findings.extend(self.of_channels(filter)?);
+        findings.extend(self.of_strategies()?);
         let kept = findings.into_iter().filter(|finding| self.asks_for(&[finding.rule]));
         Ok(kept.map(|finding| Advice { subject: Subject::Tenant, finding }).collect())
     }

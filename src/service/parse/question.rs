@@ -462,7 +462,11 @@ pub(super) fn asked_kpis(at: Path<'_>, sent: &[i32]) -> Option<Vec<Kpi>> {
         return Some(Kpi::ALL.to_vec());
     }
     value::each_once(at, sent.iter());
-    each(at, sent, |at, number| match known(at, *number)? {
+    each(at, sent, |at, number| kpi(at, *number))
+}
+
+pub(super) fn kpi(at: Path<'_>, number: i32) -> Option<Kpi> {
+    match known(at, number)? {
         pb::Kpi::Unspecified => at.refuse("is unspecified: name a KPI"),
         pb::Kpi::AverageDealSize => Some(Kpi::AverageDealSize),
         pb::Kpi::DealCount => Some(Kpi::DealCount),
@@ -472,7 +476,7 @@ pub(super) fn asked_kpis(at: Path<'_>, sent: &[i32]) -> Option<Vec<Kpi>> {
         pb::Kpi::DealVelocity => Some(Kpi::DealVelocity),
         pb::Kpi::ValueScore => Some(Kpi::ValueScore),
         pb::Kpi::DealSuccess => Some(Kpi::DealSuccess),
-    })
+    }
 }
 
 pub(super) fn asked_consistency(at: Path<'_>, sent: &Option<pb::Consistency>) -> Option<Consistency> {

@@ -132,5 +132,7 @@ pub fn absent_reason(absent: Absent) -> pb::AbsentReason {
         Absent::TotalIsZero => pb::AbsentReason::TotalIsZero,
         Absent::TooFewBuckets => pb::AbsentReason::TooFewBuckets,
         Absent::FactorIsZero => pb::AbsentReason::FactorIsZero,
+        Absent::DaysToCome => pb::AbsentReason::DaysToCome,
+        Absent::TooFewSubjects => pb::AbsentReason::TooFewSubjects,
     }
 }

@@ -37,7 +37,7 @@ pub fn record(version: &Version) -> pb::Record {
         Record::Spend(id, state) => (state.is_deleted(), Wire::MarketingSpend(spend(id, state))),
         Record::Target(id, state) => (state.is_deleted(), Wire::Target(target(id, state))),
         Record::Rate(key, state) => (state.is_deleted(), Wire::ExchangeRate(exchange_rate(key, state))),
-        Record::Strategy(id, state) => (state.is_deleted(), Wire::Strategy(strategy(id, state))),
+        Record::Strategy(id, state) => (state.is_deleted(), Wire::Strategy(strategy(id, state.present()))),
         Record::Settings(sent) => (false, Wire::TenantSettings(settings(sent))),
     };
     pb::Record {
@@ -294,11 +294,12 @@ fn exchange_rate(key: &RateKey, state: &State<Rate>) -> pb::ExchangeRate {
     pb::ExchangeRate { key: Some(key), rate }
 }
 
-fn strategy(strategy: &StrategyId, state: &State<Strategy>) -> pb::Strategy {
+/// A strategy, or of a deleted one its id.
+pub fn strategy(strategy: &StrategyId, content: Option<&Strategy>) -> pb::Strategy {
     let strategy_id = id(strategy);
-    match state {
-        State::Deleted(()) => pb::Strategy { strategy_id, ..Default::default() },
-        State::Present(Strategy { name, start_on, subjects }) => pb::Strategy {
+    match content {
+        None => pb::Strategy { strategy_id, ..Default::default() },
+        Some(Strategy { name, start_on, subjects }) => pb::Strategy {
             strategy_id,
             name: optional_name(name),
             start_on: Some(value::date(*start_on)),

@@ -1,0 +1,40 @@
+//! Strategies: what is said of what the company changed.
+
+use tonic::Status;
+
+use super::Advisor;
+use crate::book::EffectQuestion;
+use crate::kpi::recommendation::{Finding, Named, Rule};
+use crate::kpi::rules;
+use crate::kpi::rules::strategy::KPIS;
+
+/// How many days after its start are judged.
+const DAYS: u16 = 90;
+
+// === impl Advisor ===
+
+impl<'a> Advisor<'a> {
+    /// Of every strategy whose days are over, on each KPI and kind of subject that it is for.
+    pub fn of_strategies(&self) -> Result<Vec<Finding<'a>>, Status> {
+        let mut findings = Vec::new();
+        if !self.asks_for(&[Rule::StrategyWorks, Rule::StrategyFails]) {
+            return Ok(findings);
+        }
+        let as_of = self.windows.as_of();
+        for (id, strategy) in self.book.strategies() {
+            let named = Named { id: id.as_str(), name: strategy.name.as_deref() };
+            for kpi in KPIS {
+                self.caller.still_waits()?;
+                let asked = EffectQuestion { strategy, kpi, days: DAYS, as_of, premises: self.premises };
+                let is_awaited = || !self.caller.has_gone();
+                let Some(effects) = self.book.strategy_effects(&asked, &is_awaited) else { continue };
+                self.rests_on(effects.oldest_rate_on);
+                let told = effects.of_kinds.iter().filter_map(|of_kind| of_kind.effect.as_ref().ok());
+                findings.extend(
+                    told.filter_map(|contrast| rules::strategy::effect(named, kpi, contrast, &effects.after)),
+                );
+            }
+        }
+        Ok(findings)
+    }
+}
