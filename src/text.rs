@@ -188,6 +188,7 @@ impl Speaker {
         match form {
             Form::Money => patterned("money", self.number(quotient, 2)),
             Form::Step => patterned("money", self.number(quotient.abs(), 2)),
+            Form::Points => patterned("points", self.number(100.0 * quotient, 1)),
             Form::Percent => patterned("percent", self.number(100.0 * quotient, 1)),
             Form::Count => self.number(quotient, 0),
             Form::Number => self.number(quotient, 1),
@@ -309,6 +310,7 @@ mod tests {
             (Form::Money, 1_234_567.891, "USD 1,234,567.89", "১২,৩৪,৫৬৭.৮৯ USD"),
             (Form::Step, -12.0, "USD 12.00", "১২.০০ USD"),
             (Form::Percent, 0.41864, "41.9 %", "৪১.৯%"),
+            (Form::Points, -0.0312, "-3.1 percentage points", "-৩.১ শতাংশ-বিন্দু"),
             (Form::Count, 10_005_534.0, "10,005,534", "১,০০,০৫,৫৩৪"),
             (Form::Number, -0.04, "0.0", "০.০"),
             (Form::Number, -2.55, "-2.5", "-২.৫"),

@@ -97,6 +97,8 @@ pub enum Form {
     Percent,
     /// A plain number.
     Number,
+    /// A difference of shares of one.
+    Points,
     /// Money without its sign: texts say which way it goes.
     Step,
 }
@@ -206,9 +208,9 @@ evidence_kinds! {
     EffectAmountLower = "effect_amount_lower" as Money,
     EffectAmountUpper = "effect_amount_upper" as Money,
     /// The same where it is a share.
-    EffectShare = "effect_share" as Percent,
-    EffectShareLower = "effect_share_lower" as Percent,
-    EffectShareUpper = "effect_share_upper" as Percent,
+    EffectShare = "effect_share" as Points,
+    EffectShareLower = "effect_share_lower" as Points,
+    EffectShareUpper = "effect_share_upper" as Points,
     /// The same where it is a number of things.
     EffectCount = "effect_count" as Number,
     EffectCountLower = "effect_count_lower" as Number,

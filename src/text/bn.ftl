@@ -1,6 +1,7 @@
 # পরামর্শের লেখা, বাংলায়। How messages and variables are named: en.ftl says.
 
 money = { $number } { $currency }
+points = { $number } শতাংশ-বিন্দু
 percent = { $number }%
 company = কোম্পানি
 no-stage = ধাপহীন

@@ -18,7 +18,8 @@ pub struct Judged {
     pub now: Standing,
     /// In the comparison window: what ended.
     pub before: Option<Standing>,
-    /// The prospects of the same window a year before.
+    /// The prospects of the same window a year before. None for whom none came in the first quarter of its days:
+    /// who began later has younger prospects, which can't be compared.
     pub year_before: Option<Cohort>,
     /// What ended in the months of a trend.
     pub months: Vec<(Window, Measures)>,
@@ -53,10 +54,12 @@ pub fn tenant(advisor: &Advisor<'_>) -> Result<Judged, Status> {
         subject: Subject::Tenant,
         now: standing(&windows.now, true)?,
         before: windows.before.as_ref().map(|before| standing(before, false)).transpose()?,
-        year_before: windows
-            .year_before
-            .as_ref()
-            .map(|window| book.cohort(&scope, window.counted(), window.as_of)),
+        year_before: windows.year_before.as_ref().zip(windows.year_before_begin.as_ref()).and_then(
+            |(window, begin)| {
+                let cohort = |window: &Window| book.cohort(&scope, window.counted(), window.as_of);
+                (cohort(begin).prospect_count > 0).then(|| cohort(window))
+            },
+        ),
         months: months.collect::<Result<_, Status>>()?,
     })
 }
@@ -80,8 +83,11 @@ pub fn all(
     // Whether one is a peer hangs on what was in work.
     let before = windows.before.as_ref().map(|before| board(before, StandingParts::WORK)).transpose()?;
     let asks_for_year = advisor.asks_for(&[Rule::CloseFalling, Rule::CloseRising]);
-    let year_before = windows.year_before.as_ref().filter(|_| asks_for_year);
-    let year_before = year_before.map(|window| board(window, StandingParts::COHORT)).transpose()?;
+    let of_year = |window: &Option<Window>| {
+        let window = window.as_ref().filter(|_| asks_for_year);
+        window.map(|window| board(window, StandingParts::COHORT)).transpose()
+    };
+    let year_before = of_year(&windows.year_before)?.zip(of_year(&windows.year_before_begin)?);
     let months = months(advisor).iter().map(|month| Ok((*month, board(month, StandingParts::ENDS)?)));
     let months = months.collect::<Result<Vec<_>, Status>>()?;
 
@@ -92,7 +98,9 @@ pub fn all(
         Judged {
             now: standing(&now),
             before: before.as_ref().map(standing),
-            year_before: year_before.as_ref().map(|board| standing(board).cohort),
+            year_before: year_before.as_ref().and_then(|(whole, begin)| {
+                (standing(begin).cohort.prospect_count > 0).then(|| standing(whole).cohort)
+            }),
             months: months.iter().map(|(month, board)| (*month, standing(board).measures)).collect(),
             subject,
         }

@@ -19,6 +19,8 @@ pub struct Windows {
     /// That with which it is compared. None where there is none.
     pub before: Option<Window>,
     pub year_before: Option<Window>,
+    /// The first quarter of its days.
+    pub year_before_begin: Option<Window>,
     /// The ended months of a trend, oldest first.
     pub months: Vec<Window>,
     /// Of the question's window, and so of all others.
@@ -46,10 +48,17 @@ impl Windows {
             let (from, to) = (ended.plus_months(-back), ended.plus_months(1 - back));
             WindowSpec::Dates(DateRange { from, to }).resolve(as_of, &starts)
         };
+        let year_before = now.compared(Comparison::YearBefore);
+        let begin = |window: &Window| {
+            let DateRange { from, .. } = window.counted();
+            let to = from.plus_days((window.counted().days() + 3) / 4);
+            WindowSpec::Dates(DateRange { from, to }).resolve(window.as_of, &starts)
+        };
         Ok(Self {
             now,
             before: now.compared(comparison),
-            year_before: now.compared(Comparison::YearBefore),
+            year_before,
+            year_before_begin: year_before.as_ref().and_then(begin),
             months: (1..=MONTHS as i32).rev().filter_map(month).collect(),
             rates: premises.exchange.rates_in(&now),
             starts,
