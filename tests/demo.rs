@@ -67,6 +67,23 @@ fn it_shows_the_figures_and_ends() {
     assert!(again.starts_with("The demo that is there already: 1,200 deals, "), "{again}");
     let figures = |told: &str| told.split_once('\n').map(|(_, figures)| figures.to_owned());
     assert_eq!(figures(&again), figures(&told));
+
+    // Its strategies can be judged.
+    let strategy = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_channel-kpi"));
+        command.args(["strategy", "--tenant", "demo", "--data-dir", &data_dir]).args(arguments);
+        let output = command.output().expect("the program starts");
+        String::from_utf8(output.stdout).expect("the program writes UTF-8")
+    };
+    let listed = strategy(&[]);
+    assert_eq!(line(&listed, "academy")[..3], ["academy", "Partner academy", "2025-02-01"]);
+    let judged = strategy(&["academy", "--as-of", "2025-11-24", "--days", "182"]);
+    assert!(judged.starts_with("Partner academy (academy), for 3 partners from 2025-02-01 on, "), "{judged}");
+    let close_rate = line(&judged, "Close rate");
+    assert_eq!((close_rate[1], close_rate[2]), ("partners", "3"), "{judged}");
+    assert!(["works", "fails", "undecided"].contains(&close_rate[close_rate.len() - 1]), "{judged}");
+    let json = strategy(&["academy", "--as-of", "2025-11-24", "--kpi", "close-rate,deal-count", "--json"]);
+    assert_eq!(json.lines().filter(|line| line.starts_with("{\"effects\":")).count(), 2, "{json}");
 }
 
 #[test]
