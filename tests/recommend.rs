@@ -22,9 +22,9 @@ use channel_kpi::proto::channelkpi::v1::window::Window as Asked;
 use channel_kpi::proto::channelkpi::v1::{
     ChannelTopic, Consistency, EvaluateStrategyRequest, EvidenceFigure, EvidenceKind, Figure, ForecastMethod,
     GetMarketingPerformanceRequest, GetPipelineRequest, GetPlanRequest, GetScorecardRequest,
-    ListRecommendationsRequest, ListRecommendationsResponse, MarketingBasis, MarketingFigures, Pipeline,
-    Recommendation, RecommendationRule as Rule, Scorecard, Severity, Subject, SubjectKind, View, Window,
-    consistency,
+    ListRecommendationsRequest, ListRecommendationsResponse, MarketingBasis, MarketingFigures,
+    MarketingVerdict, Pipeline, Recommendation, RecommendationRule as Rule, Scorecard, Severity, Subject,
+    SubjectKind, View, Window, consistency, pipeline_target,
 };
 use channel_kpi::proto::google::r#type::{Date, Money};
 use chrono::NaiveDate;
@@ -75,20 +75,24 @@ fn evidence(recommendation: &Recommendation) -> Figures {
 
 fn count(figure: &Figure) -> i64 {
     match figure.result.as_ref() {
-        Some(Value(ratio)) => match ratio.numerator.and_then(|numerator| numerator.quantity) {
-            Some(Q::Count(count)) => count,
-            other => panic!("it is a count: {other:?}"),
-        },
+        Some(Value(ratio)) => {
+            match ratio.numerator.as_ref().and_then(|numerator| numerator.quantity.as_ref()) {
+                Some(Q::Count(count)) => *count,
+                other => panic!("it is a count: {other:?}"),
+            }
+        }
         other => panic!("it has a value: {other:?}"),
     }
 }
 
 fn denominator(figure: &Option<Figure>) -> i64 {
     match figure.as_ref().and_then(|figure| figure.result.as_ref()) {
-        Some(Value(ratio)) => match ratio.denominator.and_then(|denominator| denominator.quantity) {
-            Some(Q::Count(count)) => count,
-            other => panic!("it is a count: {other:?}"),
-        },
+        Some(Value(ratio)) => {
+            match ratio.denominator.as_ref().and_then(|denominator| denominator.quantity.as_ref()) {
+                Some(Q::Count(count)) => *count,
+                other => panic!("it is a count: {other:?}"),
+            }
+        }
         other => panic!("it has a value: {other:?}"),
     }
 }
@@ -108,6 +112,16 @@ fn quotient(figure: &Figure) -> f64 {
         Some(Value(ratio)) => ratio.quotient,
         other => panic!("it has a value: {other:?}"),
     }
+}
+
+/// How many days a figure of the evidence is of.
+fn days(figure: &EvidenceFigure) -> i32 {
+    let day = |date: Option<Date>| {
+        let date = date.expect("always set");
+        NaiveDate::from_ymd_opt(date.year, date.month as u32, date.day as u32).expect("a date")
+    };
+    let window = figure.window.expect("always set");
+    (day(window.end_on) - day(window.start_on)).num_days() as i32
 }
 
 /// What the KPIs' own methods answer for a subject, in the days of a figure of the evidence.
@@ -188,17 +202,18 @@ async fn check(caller: &Caller, told: &Recommendation) {
                 let card = asker.card(&found).await.deal_count.expect("asked for");
                 assert_eq!(card.won_amount, amount(&figure), "{context}");
             }
-            E::CloseRate | E::LeadCount | E::Spend | E::ReturnOnInvestment
-                if matches!(topic, Some(Topic::MarketingChannel(_) | Topic::Media(_))) =>
-            {
+            E::LeadCount | E::Spend | E::ReturnOnInvestment => {
                 let row = asker.marketing(&found, topic.as_ref().expect("it has one")).await;
                 let expected = match kind {
-                    E::CloseRate => row.close_rate,
                     E::LeadCount => row.lead_count,
                     E::Spend => row.spend,
                     _ => row.return_on_investment,
                 };
                 assert_eq!(expected.and_then(|compared| compared.figure), Some(figure), "{context}");
+            }
+            E::CloseRate if matches!(topic, Some(Topic::MarketingChannel(_) | Topic::Media(_))) => {
+                let row = asker.marketing(&found, topic.as_ref().expect("it has one")).await;
+                assert_eq!(row.close_rate.and_then(|rate| rate.figure), Some(figure), "{context}");
             }
             E::CloseRate | E::CloseRateYearBefore => {
                 let card = asker.card(&found).await.close_rate.expect("asked for");
@@ -275,7 +290,9 @@ async fn check(caller: &Caller, told: &Recommendation) {
                 let Some(Topic::TargetId(id)) = &topic else { panic!("it speaks of a target: {told:?}") };
                 let targets = asker.pipeline(as_of).await.targets;
                 let target = targets.into_iter().find(|target| target.target_id == *id).expect("it is there");
-                let progress = target.progress.expect("it is in the reporting currency");
+                let Some(pipeline_target::Result::Progress(progress)) = target.result else {
+                    panic!("it is in the reporting currency: {target:?}")
+                };
                 match kind {
                     E::Coverage => assert_eq!(progress.coverage, Some(figure), "{context}"),
                     E::LandingAmount | E::LandingCount => {
@@ -293,6 +310,7 @@ async fn check(caller: &Caller, told: &Recommendation) {
                     strategy_id: strategy.strategy_id.clone(),
                     kpi: strategy.kpi,
                     as_of,
+                    days: Some(days(&found)),
                     ..EvaluateStrategyRequest::default()
                 };
                 let answer = asker.caller.analysis.evaluate_strategy(request).await.expect("it is valid");
@@ -432,6 +450,50 @@ async fn lists_agree_with_one_another() {
     assert!(in_bengali.iter().map(without_words).eq(all.iter().map(without_words)));
     let is_bengali = |text: &str| text.chars().any(|letter| ('\u{980}'..'\u{a00}').contains(&letter));
     assert!(in_bengali.iter().all(|told| is_bengali(&told.finding) && is_bengali(&told.advice)));
+    sidecar.stop().await;
+}
+
+/// Whatever the basis that the figures are told on.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_of_marketing_have_the_verdicts_that_recommendations_say() {
+    let sidecar = Sidecar::start().await;
+    let mut caller = company(&sidecar).await;
+    let request = ListRecommendationsRequest { subject: Some(Subject::default()), ..of_all() };
+    let mut said: Vec<(String, MarketingVerdict)> = Vec::new();
+    for told in listed(&caller, request).await.recommendations {
+        let verdict = match told.rule() {
+            Rule::ChannelStop => MarketingVerdict::Stop,
+            Rule::ChannelInvest => MarketingVerdict::Invest,
+            _ => continue,
+        };
+        match told.topic.and_then(|topic| topic.topic) {
+            Some(Topic::MarketingChannel(channel)) => said.push((channel.marketing_channel_id, verdict)),
+            other => panic!("it speaks of a channel: {other:?}"),
+        }
+    }
+    assert!(said.len() > 1, "{said:?}");
+    said.sort_by(|(a, _), (b, _)| a.cmp(b));
+    for (view, basis) in [
+        (View::Full, MarketingBasis::Period),
+        (View::WithEvidence, MarketingBasis::Cohort),
+        (View::Basic, MarketingBasis::Cohort),
+    ] {
+        let request = GetMarketingPerformanceRequest {
+            window: Some(Window { window: Some(Asked::LastDays(365)) }),
+            as_of: date("2026-09-30"),
+            basis: basis.into(),
+            view: view.into(),
+            ..GetMarketingPerformanceRequest::default()
+        };
+        let answer = caller.kpis.get_marketing_performance(request).await.expect("it is valid");
+        let performance = answer.into_inner().performance.expect("always set");
+        let channels = performance.channels.iter();
+        let told: Vec<(String, MarketingVerdict)> = channels
+            .filter(|row| row.verdict() != MarketingVerdict::Unspecified)
+            .map(|row| (row.marketing_channel_id.clone(), row.verdict()))
+            .collect();
+        assert_eq!(told, if view == View::Basic { vec![] } else { said.clone() });
+    }
     sidecar.stop().await;
 }
 

@@ -2,8 +2,9 @@
 
 use channel_kpi::proto::channelkpi::v1::kpi_service_client::KpiServiceClient;
 use channel_kpi::proto::channelkpi::v1::{
-    ComparedFigure, Comparison, Figure, GetMarketingPerformanceRequest, GetMarketingPerformanceResponse,
-    MarketingBasis, MarketingFigures, MarketingPerformance, Media, Window,
+    ChannelPerformance, ComparedFigure, Comparison, Figure, GetMarketingPerformanceRequest,
+    GetMarketingPerformanceResponse, MarketingBasis, MarketingFigures, MarketingPerformance,
+    MarketingVerdict, Media, View, Window,
 };
 use channel_kpi::proto::google::r#type::Date;
 use clap::{Args, ValueEnum};
@@ -101,6 +102,7 @@ impl ChannelsCommand {
             comparison: self.compare,
             premises: self.premises.premises(),
             consistency: None,
+            view: View::Full.into(),
         };
         Ok(KpiServiceClient::new(connection).get_marketing_performance(request).await?.into_inner())
     }
@@ -152,7 +154,39 @@ pub fn tables(answer: &GetMarketingPerformanceResponse) -> String {
         parts.push(changes(&rows));
     }
     parts.push(remarks(&performance.total.clone().unwrap_or_default()));
+    parts.push(verdicts(&performance));
+    parts.retain(|part| !part.is_empty());
     parts.join("\n\n").trim_end().to_owned()
+}
+
+/// What is said of channels and media, on leads that are old enough to be judged.
+fn verdicts(performance: &MarketingPerformance) -> String {
+    let channels = |verdict: MarketingVerdict| {
+        let judged = performance.channels.iter().filter(move |row| row.verdict() == verdict);
+        let name = |row: &ChannelPerformance| match row.name.as_str() {
+            "" => row.marketing_channel_id.clone(),
+            name => name.to_owned(),
+        };
+        judged.map(name).collect::<Vec<_>>()
+    };
+    let weak = performance.media.iter().filter(|row| row.verdict() == MarketingVerdict::Weak);
+    let weak = weak.map(|row| media_name(row.media()).to_owned()).collect();
+    let said = [
+        ("Stop further investment", channels(MarketingVerdict::Stop)),
+        ("Move budget to", channels(MarketingVerdict::Invest)),
+        ("Closes less than the other media", weak),
+    ];
+    let said = said.into_iter().filter(|(_, judged)| !judged.is_empty());
+    said.map(|(what, judged)| format!("{what}: {}.", judged.join(", "))).collect::<Vec<_>>().join("\n")
+}
+
+fn media_name(media: Media) -> &'static str {
+    match media {
+        Media::Paid => "Paid",
+        Media::Earned => "Earned",
+        Media::Owned => "Owned",
+        Media::Unspecified => "No known medium",
+    }
 }
 
 /// Each medium above its channels, the greatest won amount first; all in all at the end.
@@ -181,13 +215,7 @@ fn rows(performance: &MarketingPerformance) -> Vec<(String, MarketingFigures)> {
             of_medium.push(("  (no channel)".into(), unattributed));
         }
         if !of_medium.is_empty() {
-            let name = match media {
-                Media::Paid => "Paid",
-                Media::Earned => "Earned",
-                Media::Owned => "Owned",
-                Media::Unspecified => "No known medium",
-            };
-            rows.push((name.to_owned(), medium.figures.clone().unwrap_or_default()));
+            rows.push((media_name(media).to_owned(), medium.figures.clone().unwrap_or_default()));
             rows.extend(of_medium);
         }
     }
@@ -316,11 +344,18 @@ mod tests {
             name: name.into(),
             media: media.into(),
             figures: row(won_units),
+            verdict: MarketingVerdict::Unspecified.into(),
         };
         let media = [Media::Paid, Media::Earned, Media::Owned, Media::Unspecified];
         let performance = MarketingPerformance {
             total: row(1_300),
-            media: media.map(|media| MediumPerformance { media: media.into(), figures: row(1) }).into(),
+            media: media
+                .map(|media| MediumPerformance {
+                    media: media.into(),
+                    figures: row(1),
+                    verdict: MarketingVerdict::Unspecified.into(),
+                })
+                .into(),
             channels: vec![
                 channel("ads", "Ads", Media::Paid, 300),
                 channel("banner", "", Media::Paid, 1_000),
@@ -355,9 +390,16 @@ All              2          1    1    1,300.00   0.00  no spend      no spend  n
         let (performance, definition) = (performance.expect("it is set"), definition.expect("it is set"));
         performance.set_basis(MarketingBasis::Cohort);
         performance.unattributed = row(5);
+        performance.channels[0].set_verdict(MarketingVerdict::Stop);
+        performance.channels[1].set_verdict(MarketingVerdict::Stop);
+        performance.channels[2].set_verdict(MarketingVerdict::Invest);
+        performance.media[1].set_verdict(MarketingVerdict::Weak);
         definition.comparison_window = definition.window;
         let text = tables(&answer);
         assert!(text.contains("\nthe leads that came in these days, and what they have led to\n"), "{text}");
+        let verdicts = "\n\nStop further investment: Ads, banner.\nMove budget to: blog.\n\
+                        Closes less than the other media: Earned.";
+        assert!(text.ends_with(verdicts), "{text}");
         assert!(text.contains("\nNo known medium      2 "), "{text}");
         assert!(text.contains("\n  (no channel)       2 "), "{text}");
         let change = "\n  banner            +1   +1       +1.00  +1.00     +1.00         +1.00  +100.00 pp\n";

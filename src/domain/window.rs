@@ -176,6 +176,13 @@ impl Window {
         DateRange { from: self.dates.from, to }
     }
 
+    /// Those of its days that lie so many days or more before `as_of`. None where there are none.
+    pub fn at_least_old(&self, days: i32) -> Option<DateRange> {
+        let DateRange { from, to } = self.counted();
+        let to = to.min(self.as_of.plus_days(1 - days));
+        (to > from).then_some(DateRange { from, to })
+    }
+
     /// The window that this one is compared with, at equal age: its `as_of` is moved by as many days as
     /// the window's end. To date where this one is. None where it would begin before 1970, and where no day
     /// of a partial window has come.

@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
+use super::parse::View;
 use super::render::marketing;
 use super::{Rpc, RpcResult, as_of_or_today, failure, parse, scope, weight, window};
 use crate::book::{Book, MarketingQuestion};
 use crate::domain::record::Settings;
-use crate::domain::window::Window;
+use crate::domain::window::{Window, WindowSpec};
 use crate::journal::Journal;
 use crate::kpi::marketing_channel::Basis;
+use crate::kpi::recommendation::{Finding, Levels};
+use crate::kpi::rules::channel::channels;
 use crate::proto::channelkpi::v1 as pb;
 
 pub async fn get<J: Journal>(
@@ -29,7 +32,7 @@ pub async fn get<J: Journal>(
         let as_of = as_of_or_today(weighed.as_of, settings, now);
         // One that can't be asked reads nothing.
         let Ok(now) = window(weighed.window, as_of, settings) else { return 0 };
-        if weighed.basis == Basis::Cohort {
+        if weighed.basis == Basis::Cohort || weighed.view >= View::Full {
             return u64::MAX;
         }
         weight(book, &weighed.subject, &weighed.premises, |scope| {
@@ -53,6 +56,10 @@ pub async fn get<J: Journal>(
             caller.still_waits()?;
             Ok::<_, Status>(book.marketing(&question, window))
         };
+        let verdicts = match asked.view >= View::Full {
+            true => verdicts(book, settings, &question, &window),
+            false => Vec::new(),
+        };
         let (subject, name) = book.identify(&asked.subject);
         let told = marketing::Told {
             subject,
@@ -63,6 +70,7 @@ pub async fn get<J: Journal>(
             before: before.as_ref().map(told).transpose()?,
             window,
             compared: before,
+            verdicts,
         };
         let performance = marketing::performance(&told, settings.reporting_currency);
         let definition = marketing::definition(&told, &request.premises, settings);
@@ -74,4 +82,20 @@ pub async fn get<J: Journal>(
         definition: Some(definition),
         revision_token: rpc.revision_token(&tenant, revision),
     }))
+}
+
+/// What is said of channels and media on those leads that are old enough to be judged.
+fn verdicts<'a>(
+    book: &'a Book,
+    settings: &Settings,
+    question: &MarketingQuestion<'_>,
+    window: &Window,
+) -> Vec<Finding<'a>> {
+    let starts = settings.period_starts();
+    let older = book.p90_cycle_days(window.as_of).and_then(|days| window.at_least_old(days));
+    let older = older.and_then(|dates| WindowSpec::Dates(dates).resolve(window.as_of, &starts));
+    let Some(older) = older else { return Vec::new() };
+    let of_cohort = MarketingQuestion { basis: Basis::Cohort, ..*question };
+    let fold = book.marketing(&of_cohort, &older).found;
+    channels(&fold, &older, &Levels::from(&settings.thresholds))
 }

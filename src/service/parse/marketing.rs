@@ -2,7 +2,7 @@
 
 use super::path::{Path, Violations, collect};
 use super::premises::premises;
-use super::question::{Consistency, asked_consistency, comparison, window_spec};
+use super::question::{Consistency, View, asked_consistency, comparison, view, window_spec};
 use super::value::{self, known, optional, required};
 use crate::domain::calendar::Date;
 use crate::domain::premises::Premises;
@@ -21,6 +21,8 @@ pub struct MarketingQuestion {
     pub basis: Basis,
     pub comparison: Comparison,
     pub premises: Premises,
+    /// From the full one on with verdicts.
+    pub view: View,
     pub consistency: Consistency,
 }
 
@@ -35,6 +37,7 @@ pub fn get_marketing_performance(
         comparison: compared,
         premises: asked,
         consistency,
+        view: amount,
     } = request;
     collect(Violations::KEPT_MAX, |at| {
         let subject = value::subject_or_tenant(at.field("subject"), subject);
@@ -43,6 +46,7 @@ pub fn get_marketing_performance(
         let basis = asked_basis(at.field("basis"), *basis);
         let comparison = comparison(at.field("comparison"), compared);
         let premises = premises(at.field("premises"), asked);
+        let view = view(at.field("view"), *amount);
         let consistency = asked_consistency(at.field("consistency"), consistency);
         Some(MarketingQuestion {
             subject: subject?,
@@ -51,6 +55,7 @@ pub fn get_marketing_performance(
             basis: basis?,
             comparison: comparison?,
             premises: premises?,
+            view: view?,
             consistency: consistency?,
         })
     })

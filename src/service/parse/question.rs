@@ -423,7 +423,7 @@ pub(super) fn comparison(at: Path<'_>, sent: &Option<pb::Comparison>) -> Option<
     }
 }
 
-fn view(at: Path<'_>, number: i32) -> Option<View> {
+pub(super) fn view(at: Path<'_>, number: i32) -> Option<View> {
     match known(at, number)? {
         pb::View::Unspecified | pb::View::Basic => Some(View::Basic),
         pb::View::Full => Some(View::Full),

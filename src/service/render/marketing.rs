@@ -15,6 +15,7 @@ use crate::kpi::marketing_channel::{
     self as formula, Basis, Channel, DIRECTION_OF_COSTS as COSTS, DIRECTION_OF_MEANS as MEANS,
     DIRECTION_OF_RESULTS as RESULTS, MarketingFold, Performance,
 };
+use crate::kpi::recommendation::{About, Finding, Rule};
 use crate::proto::channelkpi::v1 as pb;
 
 /// What one subject's marketing is told from.
@@ -29,6 +30,8 @@ pub struct Told<'a> {
     pub now: Found<MarketingFold<'a>>,
     /// Of the comparison window.
     pub before: Option<Found<MarketingFold<'a>>>,
+    /// What is said of channels and media.
+    pub verdicts: Vec<Finding<'a>>,
 }
 
 /// A row in the window and in the one before, and the totals that it is a share of.
@@ -48,6 +51,11 @@ pub fn performance(told: &Told<'_>, currency: Currency) -> pb::MarketingPerforma
     let medium = |medium| pb::MediumPerformance {
         media: wire_media(medium).into(),
         figures: row(&|fold: &MarketingFold<'_>| fold.of_medium(medium)),
+        verdict: medium
+            .map_or(pb::MarketingVerdict::Unspecified, |medium| {
+                verdict(&told.verdicts, |about| matches!(about, About::Media(judged) if *judged == medium))
+            })
+            .into(),
     };
     // By which something came in one of the windows.
     let mut channels: BTreeMap<&str, Channel<'_>> = BTreeMap::new();
@@ -63,6 +71,11 @@ pub fn performance(told: &Told<'_>, currency: Currency) -> pb::MarketingPerforma
             name: channel.name.unwrap_or_default().to_owned(),
             media: wire_media(channel.media).into(),
             figures: row(&of),
+            verdict: verdict(&told.verdicts, |about| match about {
+                About::Channel(judged) | About::StoppedChannel { channel: judged, .. } => judged.id == *id,
+                _ => false,
+            })
+            .into(),
         }
     };
     pb::MarketingPerformance {
@@ -76,6 +89,16 @@ pub fn performance(told: &Told<'_>, currency: Currency) -> pb::MarketingPerforma
         media: media.into_iter().map(medium).collect(),
         unattributed: row(&|fold: &MarketingFold<'_>| fold.unattributed),
         channels: channels.iter().map(channel).collect(),
+    }
+}
+
+/// What is said of that of which something is said.
+fn verdict(verdicts: &[Finding<'_>], is_it: impl Fn(&About<'_>) -> bool) -> pb::MarketingVerdict {
+    match verdicts.iter().find(|finding| is_it(&finding.about)).map(|finding| finding.rule) {
+        Some(Rule::ChannelStop) => pb::MarketingVerdict::Stop,
+        Some(Rule::ChannelInvest) => pb::MarketingVerdict::Invest,
+        Some(Rule::ChannelEarnedWeak | Rule::ChannelOwnedWeak) => pb::MarketingVerdict::Weak,
+        _ => pb::MarketingVerdict::Unspecified,
     }
 }
 

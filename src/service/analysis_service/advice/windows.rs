@@ -89,8 +89,6 @@ impl Windows {
 
     /// The days of the window whose prospects are at least so old. None where there are none.
     pub fn older_than(&self, days: i32) -> Option<Window> {
-        let counted = self.now.counted();
-        let to = counted.to.min(self.as_of().plus_days(1 - days));
-        (to > counted.from).then(|| self.of_dates(DateRange { from: counted.from, to }))
+        self.now.at_least_old(days).map(|dates| self.of_dates(dates))
     }
 }
