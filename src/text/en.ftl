@@ -6,7 +6,7 @@
 # A new language is one file beside this one, named by its tag.
 
 money = { $currency } { $number }
-points = { $number } percentage points
+points = { $number } pp
 percent = { $number } %
 company = The company
 no-stage = no stage

@@ -24,8 +24,10 @@ struct Test<'a> {
 /// below that of earned and owned media together; earned media are weak where their close rate is below that of
 /// the other media together, and so are owned ones; the channel with the best ROI is the one to invest in, where
 /// that is above 0 and it isn't to be stopped. Rates are tested, and the false discovery rate is held over all
-/// tests made here. At stake: what a stopped channel cost; what that brings at the best ROI, as far as it was spent there; the purchases that
-/// a weak medium's prospects would have made more at the others' rate, at its own average.
+/// tests made here.
+///
+/// At stake: what a stopped channel cost; what that brings at the best ROI, up to as much as was spent there; the
+/// purchases that a weak medium's prospects would have made more at the others' rate, at its own average.
 /// Source: docs/kpis.md, section 9.
 pub fn channels<'a>(fold: &MarketingFold<'a>, window: &Window, levels: &Levels) -> Vec<Finding<'a>> {
     let is_enough = |row: &Performance| row.measures.lead_count >= levels.channel_leads_min;

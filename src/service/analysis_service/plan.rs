@@ -15,7 +15,7 @@ use crate::domain::window::PeriodUnit;
 use crate::journal::Journal;
 use crate::kpi::forecast::Forecast;
 use crate::kpi::forecast::forecast as forecast_of;
-use crate::kpi::recommendation::Severity;
+use crate::kpi::recommendation::{Finding, Severity};
 use crate::proto::channelkpi::v1 as pb;
 
 /// The most quarters that a forecast looks back.
@@ -41,7 +41,7 @@ pub async fn get<J: Journal>(
         advice.sort_by_cached_key(Advice::plan_key);
         let outlook = Outlook::of(&advisor, &subject)?;
         let figures = Figures { currency: settings.reporting_currency };
-        let proposed = outlook.target(&advice, f64::from(advisor.windows().now.counted().days()));
+        let proposed = outlook.target(&advice);
         let (survivor, name) = book.identify(&subject);
         Ok(pb::GetPlanResponse {
             subject: Some(value::subject(&survivor)),
@@ -86,19 +86,27 @@ impl Outlook {
             }
         }
         let values: Vec<f64> = ended.iter().map(|quarter| quarter.won_amount_e4 as f64 / 10_000.0).collect();
-        Ok(Self { quarter, forecast: forecast_of(&values, quarters_ahead), ended })
+        // Nobody wins less than nothing, whatever the drift says.
+        let possible = |forecast: Forecast| Forecast {
+            value: forecast.value.max(0.0),
+            interval: forecast.interval.map(|(lower, upper)| (lower.max(0.0), upper.max(0.0))),
+            ..forecast
+        };
+        Ok(Self { quarter, forecast: forecast_of(&values, quarters_ahead).map(possible), ended })
     }
 
-    /// A target, in ten-thousandths: the forecast, and what the advice against something that goes wrong has at stake
-    /// in a quarter, up to the upper bound.
-    fn target(&self, advice: &[Advice<'_>], window_days: f64) -> Option<i128> {
+    /// A target, in ten-thousandths: the forecast, and what the most costly thing to mend has at stake in a quarter, up
+    /// to the upper bound. What is at stake isn't added up: rules speak of the same loss.
+    fn target(&self, advice: &[Advice<'_>]) -> Option<i128> {
         let Forecast { value, interval, .. } = self.forecast?;
-        let is_to_mend = |advice: &&Advice<'_>| advice.finding.rule.severity() != Severity::Opportunity;
-        let at_stake = advice.iter().filter(is_to_mend).filter_map(|advice| advice.finding.effect_e4);
-        let at_stake: f64 = at_stake.map(|e4| e4 as f64 / 10_000.0).sum();
-        let in_quarter = at_stake * (DAYS_OF_QUARTER / window_days).min(1.0);
+        let to_mend = advice.iter().map(|advice| &advice.finding);
+        let to_mend = to_mend.filter(|finding| finding.rule.severity() != Severity::Opportunity);
+        let in_quarter = |finding: &Finding<'_>| {
+            let days = finding.evidence.first()?.window.dates.days();
+            Some(finding.effect_e4? as f64 / 10_000.0 * (DAYS_OF_QUARTER / f64::from(days)).min(1.0))
+        };
+        let at_stake = to_mend.filter_map(in_quarter).fold(0.0, f64::max);
         let upper = interval.map_or(value, |(_, upper)| upper);
-        let target = (value + in_quarter).min(upper).max(0.0);
-        Some((target * 10_000.0).round_ties_even() as i128)
+        Some(((value + at_stake).min(upper) * 10_000.0).round_ties_even() as i128)
     }
 }
