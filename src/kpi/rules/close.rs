@@ -94,13 +94,13 @@ mod tests {
     fn rising_by_hand() {
         let found = told((6, 6), (0, 5), &levels()).expect("five prospects are enough");
         assert_eq!(found.finding.rule, Rule::CloseRising);
-        assert_eq!(found.finding.effect_e4, Some(1_500_0000), "all 6 prospects' purchases, 250 each");
+        assert_eq!(found.finding.effect_e4, Some(1500_0000), "all 6 prospects' purchases, 250 each");
         assert!(holds(&found, &levels()));
 
         // z = 0.2 / √(½ · ½ · 2 / 100) = 2 · √2; 0.2 · 100 · 250
         let great = told((60, 100), (40, 100), &levels()).expect("they are enough");
         assert!((great.p_value - libm::erfc(2.0)).abs() < 1e-14);
-        assert_eq!((great.finding.rule, great.finding.effect_e4), (Rule::CloseRising, Some(5_000_0000)));
+        assert_eq!((great.finding.rule, great.finding.effect_e4), (Rule::CloseRising, Some(5000_0000)));
     }
 
     #[test]

@@ -199,7 +199,7 @@ mod tests {
     fn thin_money_by_hand() {
         let (quarter, year) = (window(QUARTER), window(YEAR));
         // 6,100 remain, which 9,000 cover 1.48 times. At 500 each that takes 12.2, so 13; two are there.
-        let two = [(4_000_0000, 5_000), (5_000_0000, 5_000)];
+        let two = [(4000_0000, 5_000), (5000_0000, 5_000)];
         let found = told_thin(&progress(money(10_000), tally(2, 2, 3_900), &two), &half_won(), &levels());
         let found = found.expect("less than 3 times");
         assert_eq!((found.rule, found.about), (Rule::PipelineThin, About::Target("t1")));
@@ -220,7 +220,7 @@ mod tests {
         let found = told_thin(&progress(money(10_000), tally(2, 2, 3_900), &[]), &half_won(), &levels());
         let found = found.expect("nothing covers it");
         assert_eq!(found.quotient(EvidenceKind::DealsToOpen), Some(13.0));
-        assert_eq!((found.quotient(EvidenceKind::Coverage), found.effect_e4), (Some(0.0), Some(6_100_0000)));
+        assert_eq!((found.quotient(EvidenceKind::Coverage), found.effect_e4), (Some(0.0), Some(6100_0000)));
     }
 
     #[test]
@@ -255,11 +255,11 @@ mod tests {
             told_thin(&progress(value, won, &[(open_e4, 5_000)]), &half_won(), levels).is_some()
         };
         let won = tally(2, 2, 4_000);
-        assert!(!thin_at(money(10_000), won, 18_000_0000, &levels()), "exactly 3 times");
-        assert!(thin_at(money(10_000), won, 17_999_9999, &levels()));
+        assert!(!thin_at(money(10_000), won, 180_000_000, &levels()), "exactly 3 times");
+        assert!(thin_at(money(10_000), won, 179_999_999, &levels()));
         let low = Levels { coverage_percent: 150, ..levels() };
         assert!(
-            !thin_at(money(10_000), won, 9_000_0000, &low) && thin_at(money(10_000), won, 8_999_9999, &low)
+            !thin_at(money(10_000), won, 9000_0000, &low) && thin_at(money(10_000), won, 8999_9999, &low)
         );
         assert!(!thin_at(money(4_000), won, 0, &levels()), "nothing remains");
         assert!(
@@ -297,7 +297,7 @@ mod tests {
     }
 
     /// Two of 1,000 and a probability of a half each: 1,000 ± 1.2816 · √(2 · ¼ · 1,000²).
-    const EVEN: [(i64, i64); 2] = [(1_000_0000, 5_000); 2];
+    const EVEN: [(i64, i64); 2] = [(1000_0000, 5_000); 2];
 
     #[test]
     fn behind_by_hand() {
@@ -364,8 +364,8 @@ mod tests {
         assert_eq!(told(money(5_906), &EVEN), None, "the landing is 5,000, its upper bound 5,906.23");
         assert!(told(money(5_907), &EVEN).is_some());
         // All that is expected is certain: the bounds are the landing.
-        assert_eq!(told(money(10_000), &[(6_000_0000, 10_000)]), None);
-        let almost = told(money(10_000), &[(5_999_9999, 10_000)]).expect("one ten-thousandth is missing");
+        assert_eq!(told(money(10_000), &[(6000_0000, 10_000)]), None);
+        let almost = told(money(10_000), &[(5999_9999, 10_000)]).expect("one ten-thousandth is missing");
         assert_eq!(almost.effect_e4, Some(1));
         assert_eq!(told(money(4_000), &[]), None, "reached");
         assert_eq!(told(Quantity::Count(2), &[]), None);

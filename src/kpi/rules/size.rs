@@ -102,7 +102,7 @@ mod tests {
         let found = told(&falls, &levels()).expect("five months are enough");
         assert_eq!(found.finding.rule, Rule::SizeFalling);
         assert_eq!(found.finding.quotient(EvidenceKind::SlopePerMonth), Some(-100.0));
-        assert_eq!(found.finding.effect_e4, Some(2_400_0000), "without its sign");
+        assert_eq!(found.finding.effect_e4, Some(2400_0000), "without its sign");
         assert!(holds(&found, &levels()));
     }
 
