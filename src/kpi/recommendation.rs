@@ -407,3 +407,6 @@ impl From<&Thresholds> for Levels {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,6 +25,7 @@ pub fn hollow<'a>(
     let amount = |measures: &Measures| Ok(Ratio::whole(Quantity::AmountE4(measures.won.amount_e4)));
     let at_former_size = average_deal_size(before)
         .ok()
+        .filter(|_| now.won.priced_count > 0)
         .map(|size| size.quotient() * now.won.priced_count as f64 - now.won.amount_e4 as f64 / 10_000.0);
     let finding = Finding::new(Rule::CountHollow, About::Nothing)
         .with(EvidenceKind::WonCount, deal_count(now), window)
@@ -35,4 +36,82 @@ pub fn hollow<'a>(
         .with(EvidenceKind::AverageDealSizeBefore, average_deal_size(before), window_before)
         .at_stake(at_former_size);
     Some(finding)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::kpi::rules::testing::{assert_rests_on, assert_sound, levels, window, won};
+
+    const NOW: &str = "2024-04-01..2024-07-01";
+    const BEFORE: &str = "2024-01-01..2024-04-01";
+
+    fn told<'a>(now: Measures, before: Measures, levels: &Levels) -> Option<Finding<'a>> {
+        hollow((&now, &window(NOW)), (&before, &window(BEFORE)), levels)
+    }
+
+    #[test]
+    fn hollow_by_hand() {
+        // At 200 each the 6 priced deals would have brought 1,200: 300 more.
+        let found = told(won(7, 6, 900), won(5, 5, 1_000), &levels()).expect("more deals, less money");
+        assert_eq!((found.rule, found.about), (Rule::CountHollow, About::Nothing));
+        let (now, before) = (window(NOW), window(BEFORE));
+        assert_rests_on(
+            &found,
+            &[
+                (EvidenceKind::WonCount, 7.0, &now),
+                (EvidenceKind::WonCountBefore, 5.0, &before),
+                (EvidenceKind::WonAmount, 900.0, &now),
+                (EvidenceKind::WonAmountBefore, 1_000.0, &before),
+                (EvidenceKind::AverageDealSize, 150.0, &now),
+                (EvidenceKind::AverageDealSizeBefore, 200.0, &before),
+            ],
+            Some(300.0),
+        );
+    }
+
+    #[test]
+    fn silent_by_hand() {
+        let before = won(5, 5, 1_000);
+        let mut little_less = won(6, 6, 1_000);
+        little_less.won.amount_e4 -= 1;
+        for (now, before, fires) in [
+            (won(5, 5, 900), before, false),   // as many
+            (won(6, 6, 1_000), before, false), // worth as much
+            (little_less, before, true),
+            (won(4, 4, 900), before, false),
+            (won(6, 6, 900), won(4, 4, 1_000), false), // too few before
+            (won(0, 0, 0), won(0, 0, 0), false),
+        ] {
+            assert_eq!(told(now, before, &levels()).is_some(), fires, "{now:?} {before:?}");
+        }
+        let small = Levels { sample_min: 4, ..levels() };
+        assert!(told(won(6, 6, 900), won(4, 4, 1_000), &small).is_some());
+    }
+
+    #[test]
+    fn deals_that_are_no_smaller_have_nothing_at_stake() {
+        // 2 priced deals at 200 are 400, and they brought 900: the others' amounts aren't known.
+        let found = told(won(6, 2, 900), won(5, 5, 1_000), &levels()).expect("more deals, less money");
+        assert_eq!(found.effect_e4, None);
+        // Of none of them an amount is known.
+        let unknown = told(won(6, 0, 0), won(5, 5, 1_000), &levels()).expect("more deals, less money");
+        assert_eq!((unknown.effect_e4, unknown.quotient(EvidenceKind::AverageDealSize)), (None, None));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_found_is_sound(
+            (now, now_priced, before, before_priced) in (0i64..9, 0i64..9, 0i64..9, 0i64..9),
+            (units, units_before, sample_min) in (0i128..50, 0i128..50, 0i64..9),
+        ) {
+            let sums = |rest, priced: i64, units| won(rest + priced, priced, units * i128::from(priced));
+            let (now, before) = (sums(now, now_priced, units), sums(before, before_priced, units_before));
+            let found = told(now, before, &Levels { sample_min, ..levels() });
+            prop_assert!(found.is_none() || before.won.count >= sample_min);
+            found.iter().for_each(assert_sound);
+        }
+    }
 }
