@@ -137,14 +137,7 @@ impl Speaker {
             args.set(kind.name(), NONE);
         }
         for evidence in &finding.evidence {
-            let said = self.figure(evidence.kind.form(), evidence.value.quotient());
-            for place in ["", "_lower", "_upper"] {
-                let is_effect = |form: &str| evidence.kind.name() == format!("effect_{form}{place}");
-                if ["amount", "share", "count"].into_iter().any(is_effect) {
-                    args.set(format!("effect{place}"), said.clone());
-                }
-            }
-            args.set(evidence.kind.name(), said);
+            args.set(evidence.kind.name(), self.figure(evidence.kind.form(), evidence.value.quotient()));
         }
         let end = finding.evidence.first().map(|evidence| evidence.window.dates.to.plus_days(-1));
         args.set("window_end", end.map_or_else(|| NONE.to_owned(), |end| self.date(end)));

@@ -114,7 +114,7 @@ macro_rules! evidence_kinds {
         impl EvidenceKind {
             pub const ALL: &'static [Self] = &[$(Self::$kind),+];
 
-            /// How texts call it.
+            /// How texts call it. Kinds of which a recommendation has one may share it.
             pub fn name(self) -> &'static str {
                 match self {
                     $(Self::$kind => $name,)+
@@ -204,17 +204,17 @@ evidence_kinds! {
     TreatedCount = "treated_count" as Count,
     OtherCount = "other_count" as Count,
     /// A strategy's, where its KPI is money.
-    EffectAmount = "effect_amount" as Money,
-    EffectAmountLower = "effect_amount_lower" as Money,
-    EffectAmountUpper = "effect_amount_upper" as Money,
+    EffectAmount = "effect" as Money,
+    EffectAmountLower = "effect_lower" as Money,
+    EffectAmountUpper = "effect_upper" as Money,
     /// The same where it is a share.
-    EffectShare = "effect_share" as Points,
-    EffectShareLower = "effect_share_lower" as Points,
-    EffectShareUpper = "effect_share_upper" as Points,
+    EffectShare = "effect" as Points,
+    EffectShareLower = "effect_lower" as Points,
+    EffectShareUpper = "effect_upper" as Points,
     /// The same where it is a number of things.
-    EffectCount = "effect_count" as Number,
-    EffectCountLower = "effect_count_lower" as Number,
-    EffectCountUpper = "effect_count_upper" as Number,
+    EffectCount = "effect" as Number,
+    EffectCountLower = "effect_lower" as Number,
+    EffectCountUpper = "effect_upper" as Number,
 }
 
 /// What a rule says of a subject.

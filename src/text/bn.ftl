@@ -73,10 +73,10 @@ value-lead = { $subject } সেরাদের মধ্যে: ভ্যাল
     .advice = আগামী বছরের পরিকল্পনা একসঙ্গে করুন।
 
 value-lag = { $subject } শেষের সারিতে: ভ্যালু স্কোর { $value_score }, { $peer_count } জনের মধ্যে { $value_rank } নম্বর।
-    .advice = তার সঙ্গে পরিকল্পনা পর্যালোচনা করুন।
+    .advice = পরিকল্পনাটি একসঙ্গে পর্যালোচনা করুন।
 
 success-strong = { $subject } শেষ হওয়া { $ended_count }টি ডিলের { $deal_success } জিতেছে, সমকক্ষরা { $peers_deal_success }।
-    .advice = তাকে আরও লিড পাঠান।
+    .advice = এখানে আরও লিড পাঠান।
 
 success-weak = { $subject } শেষ হওয়া { $ended_count }টি ডিলের { $deal_success } জিতেছে, সমকক্ষরা { $peers_deal_success }।
     .advice = সহায়তা ও প্রশিক্ষণ দিন।

@@ -78,10 +78,10 @@ value-lead = { $subject } is among the best: value score { $value_score }, rank 
     .advice = Plan the next year together.
 
 value-lag = { $subject } is among the last: value score { $value_score }, rank { $value_rank } of { $peer_count }.
-    .advice = Review the plan with it.
+    .advice = Review the plan together.
 
 success-strong = { $subject } wins { $deal_success } of { $ended_count } ended deals, its peers { $peers_deal_success }.
-    .advice = Send it more leads.
+    .advice = Send more leads here.
 
 success-weak = { $subject } wins { $deal_success } of { $ended_count } ended deals, its peers { $peers_deal_success }.
     .advice = Enable and train.
