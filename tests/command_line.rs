@@ -51,6 +51,11 @@ fn help_teaches_by_example() {
             &["Examples:", "channel-kpi strategy academy", "--kpi close-rate --days 182", "value-score"],
         ),
         (
+            &["recommend", "--help"],
+            &["Examples:", "--partner P-17 --lang bn", "channel.earned_weak, ", "last-365-days", "2017-Q3"],
+        ),
+        (&["plan", "--help"], &["Examples:", "channel-kpi plan --partner P-17", "last-365-days"]),
+        (
             &["serve", "--help"],
             &["Examples:", "--listen unix:/run/channel-kpi.sock", "SIGTERM", "--drain-grace"],
         ),
@@ -107,6 +112,10 @@ fn wrong_usage_ends_with_2_and_says_what_is_right() {
         (&["strategy", "academy", "--kpi", "luck"], "the KPIs are average-deal-size"),
         (&["strategy", "academy", "--days", "0"], "0 is not in 1..=3650"),
         (&["strategy", "--kpi", "close-rate"], "<ID>"),
+        (&["recommend", "--rule", "size.fall"], "did you mean size.falling?"),
+        (&["recommend", "--kind", "partner", "--partner", "A"], "cannot be used with"),
+        (&["recommend", "--kind", "team"], "partner, employee, unit"),
+        (&["plan", "--unit", "B", "--with-sub-partners"], "--with-sub-partners belongs to"),
         (&["serve", "--drain-grace", "soon"], "must be a time such as"),
         (&["scorecard", "--window", "2017", "--tenant", "a\nb"], "--tenant takes visible ASCII"),
         (&["import", "--preset", "excel", "x.csv"], "maven, olist, salesforce, hubspot, odoo, csv"),
@@ -315,6 +324,23 @@ fn tour(to: &[&str]) {
     let unknown = run(&["strategy", "academy"]);
     let stderr = text(&unknown.stderr);
     assert!(stderr.contains("[STRATEGY_NOT_FOUND]") && stderr.contains("`channel-kpi strategy`"), "{stderr}");
+
+    let todo = ["recommend", "--as-of", "2024-03-31", "--kind", "partner"];
+    let told = stdout(&run(&todo), 0);
+    assert!(told.starts_with("All partners, 2023-04-02 to 2024-03-31, as of 2024-03-31\n"), "{told}");
+    assert!(told.ends_with("\nNothing to say: no rule finds enough to speak of.\n"), "{told}");
+    message("ListRecommendationsResponse", &stdout(&run(&[&todo[..], &["--json"]].concat()), 0));
+    let spoken = run(&[&todo[..], &["--lang", "tlh"]].concat());
+    assert_eq!(stdout(&spoken, 1), "");
+    let stderr = text(&spoken.stderr);
+    assert!(
+        stderr.contains("language_code") && stderr.contains("there are texts in bn, en only"),
+        "{stderr}"
+    );
+    let told = stdout(&run(&["plan", "--as-of", "2024-03-31", "--lang", "bn"]), 0);
+    assert!(told.contains("\nNext quarter (2024-04-01 to 2024-06-30): 600.00\n"), "{told}");
+    assert!(told.contains("\nProposed target: 600.00 USD\n"), "{told}");
+    assert!(told.contains("\n2024-01-01 to 2024-03-31      600.00\n"), "{told}");
 
     let nobody = run(&[&march[..], &["--unit", "nowhere"]].concat());
     assert_eq!(stdout(&nobody, 1), "");
