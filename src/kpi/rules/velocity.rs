@@ -117,7 +117,7 @@ mod tests {
     }
 
     fn told_of<'a>(own: Days, others: &[Days], standing: &Standing, levels: &Levels) -> Option<Finding<'a>> {
-        let all = others.iter().chain([&own]).map(|days| stage_days(*days));
+        let all = [&own].into_iter().chain(others).map(|days| stage_days(*days));
         let peers = PeersInStage::new(all, levels);
         slow_stage((Some("legal"), stage_days(own)), &peers, (standing, &window(MARCH)), levels)
     }
