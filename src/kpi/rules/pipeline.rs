@@ -284,6 +284,12 @@ mod tests {
             assert_eq!((found.quotient(EvidenceKind::WinRate), found.effect_e4), (rate, None));
             assert_eq!(found.quotient(EvidenceKind::DealsToOpen), None);
         }
+        // More deals than anybody opens: 10¹³.
+        let mut tiny = won(1, 1, 0);
+        tiny.won.amount_e4 = 1;
+        let found = told_thin(&progress(money(1_000_000_000), tally(0, 0, 0), &[]), &tiny, &levels());
+        let found = found.expect("nothing covers it");
+        assert_eq!((found.quotient(EvidenceKind::DealsToOpen), found.effect_e4), (None, None));
         // 6,000 at 500 each are twelve, and twelve small ones are there; one of eleven is missing.
         let told = |count: usize| {
             let open = vec![(100_0000, 5_000); count];

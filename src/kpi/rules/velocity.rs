@@ -117,7 +117,7 @@ mod tests {
     }
 
     fn told_of<'a>(own: Days, others: &[Days], standing: &Standing, levels: &Levels) -> Option<Finding<'a>> {
-        let all = others.iter().chain([&own]).map(|days| stage_days(*days));
+        let all = [&own].into_iter().chain(others).map(|days| stage_days(*days));
         let peers = PeersInStage::new(all, levels);
         slow_stage((Some("legal"), stage_days(own)), &peers, (standing, &window(MARCH)), levels)
     }
@@ -184,7 +184,8 @@ mod tests {
     #[test]
     fn a_cycle_below_a_day_has_no_velocity() {
         // Five of ten deals 8 days sooner: 4 days less on average.
-        let at = |cycle| told_of((70, 5), &[(30, 5)], &ten_won(cycle), &levels()).expect("14 > 1.5 · 6");
+        let of = |standing| told_of((70, 5), &[(30, 5)], &standing, &levels()).expect("14 > 1.5 · 6");
+        let at = |cycle| of(ten_won(cycle));
         // To a day: 124 a day become 620.
         let to_a_day = at(5);
         assert_eq!(to_a_day.quotient(EvidenceKind::VelocityToWin), Some(496.0));
@@ -192,6 +193,8 @@ mod tests {
         let below = at(4);
         assert_eq!((below.quotient(EvidenceKind::VelocityToWin), below.effect_e4), (None, None));
         assert_eq!(below.quotient(EvidenceKind::DealVelocity), Some(155.0));
+        let just_below = of(standing(tally(10, 10, 3_100), 62, 49));
+        assert_eq!((just_below.quotient(EvidenceKind::VelocityToWin), just_below.effect_e4), (None, None));
     }
 
     #[test]
