@@ -146,6 +146,7 @@ const NO_KPIS: &[&str] = &[
     "forecast.rs",
     "strategy_effect.rs",
     "recommendation.rs",
+    "recommendation/tests.rs",
     "rules.rs",
 ];
 

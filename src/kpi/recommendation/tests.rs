@@ -96,7 +96,8 @@ fn each_rule_is_one_of_the_law_and_comes_once() {
 #[test]
 fn texts_tell_figures_apart() {
     let names: HashSet<&str> = EvidenceKind::ALL.iter().map(|kind| kind.name()).collect();
-    assert_eq!(names.len(), EvidenceKind::ALL.len());
+    // An effect with its two bounds is money, a share or a count: texts say each of the three by one name.
+    assert_eq!(names.len(), EvidenceKind::ALL.len() - 6);
 }
 
 #[test]

@@ -3,12 +3,10 @@
 use super::super::deal_velocity::{cycle_days, deal_velocity};
 use super::super::distribution::StageDays;
 use super::super::figure::{Absent, Figure, Quantity, Ratio};
-use super::super::position::Ranking;
 use super::super::recommendation::{About, EvidenceKind, Finding, Levels, Rule};
 use super::super::standing::Standing;
 use super::NO_VALUE;
 use crate::domain::window::Window;
-use crate::kpi::figure::Direction;
 
 /// The mean days of peers in one stage.
 pub struct PeersInStage {
@@ -27,13 +25,12 @@ impl PeersInStage {
         Self { means }
     }
 
-    /// The median of all but one of them. None where there is no other.
+    /// The median of all but one of them: of days, the nearest rank (docs/kpis.md §7). None where there is no other.
     fn median_of_others(&self, mine: &Ratio) -> Option<Ratio> {
-        let at = self.means.partition_point(|mean| mean.cmp_exact(mine).is_lt());
-        let others = self.means.iter().enumerate().filter(|(place, _)| *place != at);
-        let others: Vec<Ratio> = others.map(|(_, mean)| *mean).collect();
-        let first = *others.first()?;
-        Ranking::new(others, Direction::LowerIsBetter).position(&first).map(|position| position.median)
+        let own = self.means.partition_point(|mean| mean.cmp_exact(mine).is_lt());
+        let middle = self.means.len().checked_sub(2)? / 2;
+        // The place among the others, told among all.
+        self.means.get(if middle < own { middle } else { middle + 1 }).copied()
     }
 }
 
@@ -158,8 +155,10 @@ mod tests {
             ((50, 5), vec![(50, 5), (30, 5), (30, 5)], true),
             ((50, 5), vec![(100, 10), (50, 5), (30, 5)], false), // 10 of 10, 10 and 6: one alone is left out
             ((50, 5), vec![(50, 5), (50, 5), (50, 5)], false),
-            ((50, 5), vec![(30, 5), (35, 5)], true), // 10 > 1.5 · 6.5: the midpoint
-            ((50, 5), vec![(30, 5), (40, 5)], false), // 10 < 1.5 · 7
+            ((50, 5), vec![(30, 5), (40, 5)], true), // 10 > 1.5 · 6, the nearest rank; 10 < 1.5 · 7, the midpoint
+            ((50, 5), vec![(35, 5), (100, 5)], false), // 10 < 1.5 · 7
+            ((50, 5), vec![(20, 5), (35, 5), (60, 5), (100, 5)], false), // 7 of 4, 7, 12 and 20
+            ((50, 5), vec![(20, 5), (30, 5), (60, 5), (100, 5)], true), // 6
             ((50, 5), vec![(100, 5), (20, 5), (20, 5)], true), // it needn't be the slowest
             // Samples that are too small
             ((400, 4), vec![(30, 5)], false),
