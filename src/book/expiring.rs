@@ -42,3 +42,68 @@ impl Book {
         ExpiringDeals { found, deal_ids: deals.into_iter().map(|(_, id)| id).collect(), oldest_rate_on }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    use crate::book::board::tests::{Asked, asked, config};
+    use crate::book::histories::{book_of, book_of_records, currency, id, noon, plain_deal};
+    use crate::book::small_tenant::{history, subjects};
+    use crate::domain::amount::{Amount, BasisPoints, Money};
+    use crate::domain::calendar::date;
+    use crate::domain::filter::Filter;
+    use crate::domain::premises::Roles;
+    use crate::domain::record::{Deal, DealStatus, Expiry, Record, State};
+    use crate::domain::subject::Subject;
+
+    #[test]
+    fn those_that_have_most_to_lose_come_first() {
+        let deal = |name: &str, expires_on: &str, units: i64, bps: Option<i64>| {
+            let amount = Amount::try_from_e4(units * 10_000).expect("a small amount");
+            let deal = Deal {
+                amount: Some(Money { amount, currency: currency("USD") }),
+                probability: bps.map(|bps| BasisPoints::try_new(bps).expect("a share")),
+                expiry: Some(Expiry::At(noon(expires_on))),
+                ..plain_deal(noon("2024-03-01"), DealStatus::Open)
+            };
+            Record::Deal(id(name), State::Present(deal))
+        };
+        let book = book_of_records([
+            deal("today", "2024-03-15", 900, Some(9_000)), // its protection has ended
+            deal("small", "2024-03-16", 100, Some(9_000)),
+            deal("large", "2024-03-29", 1_000, Some(5_000)), // on the last of the days
+            deal("b-unlikely", "2024-03-20", 400, None),
+            deal("a-unlikely", "2024-03-20", 500, Some(0)),
+            deal("later", "2024-03-30", 900, Some(9_000)),
+        ]);
+        let scope = book.scope(&Subject::Tenant, &Filter::default(), Roles::default()).expect("it is known");
+        let as_of = date("2024-03-15");
+        let found = book.expiring_deals(&scope, as_of, as_of, 14);
+        assert_eq!(found.deal_ids, ["large", "small", "a-unlikely", "b-unlikely"]);
+        assert_eq!((found.found.deals.count, found.found.deals.amount_e4), (4, 2_000_0000));
+        assert_eq!(found.found.weighted_e8, 1_000_0000 * 5_000 + 100_0000 * 9_000);
+    }
+
+    proptest! {
+        #![proptest_config(config())]
+
+        #[test]
+        fn they_are_those_that_the_pipeline_counts(
+            history in history(), questions in vec((asked(), select(subjects()), 1..40), 4),
+        ) {
+            let book = book_of(history);
+            for (Asked { premises, window, .. }, subject, days) in &questions {
+                let Some(scope) = book.scope(subject, &premises.filter, premises.roles) else { continue };
+                let rates_on = premises.exchange.rates_of_stock(window.as_of);
+                let found = book.expiring_deals(&scope, window.as_of, rates_on, *days);
+                let pipeline = book.pipeline(&scope, &[], window.as_of, rates_on, *days).found;
+                prop_assert_eq!(found.found.deals, pipeline.protection.expiring);
+                prop_assert_eq!(found.deal_ids.len() as i64, found.found.deals.count);
+                prop_assert!(found.found.weighted_e8 <= pipeline.open.weighted_e8);
+            }
+        }
+    }
+}
