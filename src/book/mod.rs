@@ -54,6 +54,7 @@ mod regions;
 mod replaced;
 mod roster;
 mod scope;
+mod season;
 #[cfg(test)]
 mod small_tenant;
 mod snapshot;

@@ -116,8 +116,7 @@ impl Book {
     /// was won.
     pub fn p90_cycle_days(&self, as_of: Date) -> Option<i32> {
         let scope = self.scope(&Subject::Tenant, &Filter::default(), Roles::default())?;
-        let ended =
-            self.pages.entries(&self.pools, |page| &page.ended, &scope, as_of.plus_days(-364), as_of);
+        let ended = self.pages.entries(&self.pools, |page| &page.ended, &scope, as_of.plus_days(-364), as_of);
         let won = ended.filter(|(row, _)| row.event == Event::DealEnded(Outcome::Won));
         nearest_rank(won.map(|(row, _)| row.on.days_since(row.other_on)).collect(), 90)
     }

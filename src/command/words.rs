@@ -175,6 +175,8 @@ pub fn absence(reason: i32) -> String {
         Ok(AbsentReason::OtherCurrency) => "other currency".into(),
         Ok(AbsentReason::TooFewBuckets) => "too few periods".into(),
         Ok(AbsentReason::FactorIsZero) => "a factor is 0".into(),
+        Ok(AbsentReason::TooFewYears) => "too few years".into(),
+        Ok(AbsentReason::SeasonIsZero) => "index is 0".into(),
         Ok(AbsentReason::Unspecified) | Err(_) => "absent".into(), // a newer sidecar's reason
     }
 }

@@ -64,6 +64,10 @@ pub enum Absent {
     TooFewBuckets,
     /// A factor of a product is 0 at an end of its change, so that it has no logarithm.
     FactorIsZero,
+    /// Of a calendar month too few years are known.
+    TooFewYears,
+    /// Nobody purchased in the season in other years, so that nothing can be divided by its index.
+    SeasonIsZero,
 }
 
 pub type Figure = Result<Ratio, Absent>;

@@ -14,6 +14,7 @@ pub mod measures;
 pub mod peers;
 pub mod pipeline;
 pub mod position;
+pub mod season;
 pub mod standing;
 pub mod target;
 pub mod trend;

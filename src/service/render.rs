@@ -11,6 +11,7 @@ pub mod premises;
 pub mod quality;
 pub mod record;
 pub mod scorecard;
+pub mod season;
 pub mod series;
 pub mod target;
 pub mod value;

@@ -2,7 +2,7 @@
 
 use channel_kpi::proto::channelkpi::v1::{
     AverageDealSize, Change, CloseRate, ComparedFigure, DealCount, DealSuccess, DealVelocity, Figure,
-    GetScorecardResponse, MarketingReturn, OpportunityPipeline, Position, Scorecard, ValueScore,
+    GetScorecardResponse, MarketingReturn, OpportunityPipeline, Position, Scorecard, Season, ValueScore,
 };
 use channel_kpi::proto::google::r#type::Money;
 
@@ -199,6 +199,7 @@ impl Lines {
             let rate = rate_figure(context.region_figure.as_ref());
             self.remarks.push(format!("Close rate of the region {}: {rate}.", context.region));
         }
+        self.remarks.extend(context.season.as_ref().and_then(season));
     }
 
     fn deal_velocity(&mut self, kpi: &DealVelocity) {

@@ -48,6 +48,17 @@ impl Figures {
         pb::Figure { result: Some(result) }
     }
 
+    /// Of a figure that is no ratio of counts or amounts, as a mean of rates is none.
+    pub fn quotient(&self, figure: Result<f64, Absent>) -> pb::Figure {
+        use pb::figure::Result::{AbsentReason, Value};
+        pb::Figure {
+            result: Some(match figure {
+                Ok(quotient) => Value(pb::Ratio { quotient, ..pb::Ratio::default() }),
+                Err(absent) => AbsentReason(absent_reason(absent).into()),
+            }),
+        }
+    }
+
     pub fn position(&self, position: &Position) -> pb::Position {
         pb::Position {
             rank: position.rank,
@@ -132,5 +143,7 @@ pub fn absent_reason(absent: Absent) -> pb::AbsentReason {
         Absent::TotalIsZero => pb::AbsentReason::TotalIsZero,
         Absent::TooFewBuckets => pb::AbsentReason::TooFewBuckets,
         Absent::FactorIsZero => pb::AbsentReason::FactorIsZero,
+        Absent::TooFewYears => pb::AbsentReason::TooFewYears,
+        Absent::SeasonIsZero => pb::AbsentReason::SeasonIsZero,
     }
 }
