@@ -226,6 +226,11 @@ fn good_request(path: &str) -> Vec<u8> {
             ExplainChangeRequest { explained_figure, dimension, window, as_of, ..Default::default() }
                 .encode_to_vec()
         }
+        "CompareKnowledge" => {
+            let GetScorecardRequest { subject, window, as_of, .. } = march(partner("A"));
+            let earlier = Some(Knowledge { known_at: noon("03-10"), received_by: None });
+            CompareKnowledgeRequest { subject, window, as_of, earlier, ..Default::default() }.encode_to_vec()
+        }
         "GetLeaderboard" => {
             let GetScorecardRequest { as_of, .. } = march(Subject::default());
             let pinned_subject_ids = vec!["A".into(), "nobody".into()];

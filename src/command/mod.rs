@@ -18,6 +18,7 @@ mod pipeline;
 mod premises;
 mod quality;
 mod records;
+mod restate;
 mod scorecard;
 mod series;
 mod serve;
@@ -79,6 +80,8 @@ enum Command {
     Series(series::SeriesCommand),
     /// Explain why a figure changed: by its factors, or by the members of a dimension.
     Explain(explain::ExplainCommand),
+    /// Show what is told anew: KPIs as they were known at two times, and the records that made the difference.
+    Restate(restate::RestateCommand),
     /// Show the open deals, how long they are protected, what changed, and how targets stand.
     Pipeline(pipeline::PipelineCommand),
     /// Show what came by each marketing channel, what it cost, and whether it pays.
@@ -113,6 +116,7 @@ pub fn run(line: CommandLine) -> ExitCode {
             Command::Top(command) => command.run().await,
             Command::Series(command) => command.run().await,
             Command::Explain(command) => command.run().await,
+            Command::Restate(command) => command.run().await,
             Command::Pipeline(command) => command.run().await,
             Command::Channels(command) => command.run().await,
             Command::Records(command) => command.run().await,

@@ -1,6 +1,7 @@
 //! AnalysisService: what stands behind the figures. Each method has its file.
 
 mod explain;
+mod restate;
 
 use tonic::Request;
 
@@ -16,5 +17,12 @@ impl<J: Journal> pb::analysis_service_server::AnalysisService for Rpc<J> {
         request: Request<pb::ExplainChangeRequest>,
     ) -> RpcResult<pb::ExplainChangeResponse> {
         explain::change(self, request).await
+    }
+
+    async fn compare_knowledge(
+        &self,
+        request: Request<pb::CompareKnowledgeRequest>,
+    ) -> RpcResult<pb::CompareKnowledgeResponse> {
+        restate::compare(self, request).await
     }
 }

@@ -8,7 +8,7 @@
 //! 3. An empty text is an absent one. An enum number that this server doesn't know is refused.
 //!
 //! Within: `path` says where and what, `value` reads single values, `premises` what questions rest on, and
-//! `record`, `feed`, `question`, `contributing`, `explain`, `quality` and `tenant` the requests of the services.
+//! `record`, `feed`, `question`, `contributing`, `explain`, `restate`, `quality` and `tenant` the requests of the services.
 
 mod contributing;
 mod explain;
@@ -20,6 +20,7 @@ mod premises;
 mod quality;
 mod question;
 mod record;
+mod restate;
 mod series;
 mod tenant;
 mod value;
@@ -37,6 +38,7 @@ pub use question::{
     get_record, get_scorecard, list_records, list_scorecards,
 };
 pub use record::{Accepted, RECORDS_MAX, Refusal, WriteMode, record, write_records};
+pub use restate::{RestateQuestion, compare_knowledge};
 pub use series::{SeriesQuestion, get_series};
 pub use tenant::{
     TenantIdError, configure_tenant, create_tenant, delete_tenant, get_tenant, settings, tenant_id,

@@ -10,6 +10,7 @@ pub mod pipeline;
 pub mod premises;
 pub mod quality;
 pub mod record;
+pub mod restated;
 pub mod scorecard;
 pub mod season;
 pub mod series;

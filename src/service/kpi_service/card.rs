@@ -131,6 +131,11 @@ impl<'a> Cards<'a> {
         }
     }
 
+    /// Beside no other window.
+    pub fn compared_with_nothing(self) -> Self {
+        Self { before: None, ..self }
+    }
+
     /// The question's window as dates.
     pub fn window(
         settings: &Settings,
@@ -226,6 +231,10 @@ impl<'a> Cards<'a> {
 
     pub fn as_of(&self) -> Date {
         self.now.as_of
+    }
+
+    pub fn rates(&self) -> RatesOn {
+        self.rates
     }
 
     pub fn subject(&self, subject: &Subject) -> Result<Card<'_>, Status> {

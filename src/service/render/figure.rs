@@ -112,7 +112,7 @@ pub fn interval(interval: Option<(f64, f64)>) -> Option<pb::Interval> {
     interval.map(|(lower, upper)| pb::Interval { lower, upper })
 }
 
-fn wire_change(change: Change) -> pb::Change {
+pub fn wire_change(change: Change) -> pb::Change {
     let trend = match change.trend {
         None => pb::Trend::Unspecified,
         Some(Trend::Better) => pb::Trend::Better,

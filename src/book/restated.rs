@@ -1,0 +1,500 @@
+//! Restatement: which records made the difference between what was known at two times (docs/kpis.md §7).
+//!
+//! ```text
+//! records of the book ─in slices→ those with versions in between ─what they add, at both ends→ those that moved a KPI
+//! ```
+//!
+//! Invariants, each a property test:
+//! 1. A KPI that differs has a record that moved it: a deal or lead of its own, or one of another kind.
+//! 2. What is found hangs on the set of versions, and not on the slices nor on what comes meanwhile.
+//!
+//! A deal or lead moves a KPI where what it adds to it isn't the same at both ends, or what one of the same prospect
+//! adds: the lead of a deal, the deals of a lead. Other kinds of records tell all of them anew, and are taken as they
+//! are: by what of them counts.
+
+use hashbrown::{HashMap, HashSet};
+
+use super::Book;
+use super::evidence::{Behind, ContributorKind, Fate, FigureKind, work_days};
+use super::known::Place;
+use super::packed::{DealRef, LeadRef};
+use super::page::{Parts, Row};
+use super::patience::{IsAwaited, while_awaited};
+use super::records::{Cursor, Records, StoredVersion};
+use crate::domain::calendar::{Date, DateRange, Instant};
+use crate::domain::filter::Filter;
+use crate::domain::ids::{EmployeeId, Id, UnitId};
+use crate::domain::premises::{Knowledge, RatesOn, Roles};
+use crate::domain::record::{Credits, Record, RecordKey, State};
+use crate::domain::subject::{Subject, SubjectKind};
+use crate::kpi::Kpi;
+
+/// Two times at which something was known: all that was at the earlier one was at the later one, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Between {
+    pub earlier: Knowledge,
+    pub later: Knowledge,
+}
+
+/// The records that have versions in between, being found.
+pub struct Changes {
+    between: Between,
+    revision: u64,
+    found: Changed,
+    /// Where the next slice begins. None: there is no more.
+    next: Option<Place>,
+}
+
+/// The records that have versions in between.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changed {
+    /// Deals and leads, in order.
+    pub many: Vec<RecordKey>,
+    /// Those of other kinds of which something else counts now, in order; not those that no KPI is told from.
+    pub others: Vec<RecordKey>,
+}
+
+/// One of the KPIs that may have moved, and of whom.
+#[derive(Clone, Debug)]
+pub struct MovedQuestion<'a> {
+    pub subject: &'a Subject,
+    pub filter: &'a Filter,
+    pub roles: Roles,
+    pub kpis: &'a [Kpi],
+    /// The days of the window that count.
+    pub dates: DateRange,
+    pub as_of: Date,
+    /// What is open is converted on `as_of` where amounts are on their own day.
+    pub rates: RatesOn,
+}
+
+/// What some deals and leads, and those of the same prospects, add to KPIs.
+#[derive(Debug, Default)]
+pub struct Traces {
+    /// Of each deal or lead asked for the others of its prospect.
+    kin: HashMap<RecordKey, Vec<RecordKey>>,
+    added: HashMap<RecordKey, Vec<(Kpi, Added)>>,
+}
+
+/// What a deal or lead adds to a KPI: as much as tells two of them apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Added {
+    figure: FigureKind,
+    amount_e4: Option<i64>,
+    /// Of deals in work: on how many days of the window. Of velocity's won: from opening to closing.
+    days: Option<i32>,
+    /// Of prospects.
+    fate: Option<Fate>,
+    /// Where the KPI looks at peers: whose it is.
+    whose: Option<(Credits, Option<EmployeeId>, Option<UnitId>)>,
+}
+
+// === impl Between ===
+
+impl Between {
+    fn has(&self, update_time: Instant, received_time: Instant) -> bool {
+        self.later.includes(update_time, received_time) && !self.earlier.includes(update_time, received_time)
+    }
+
+    /// The versions of a record that counted at an end: the current one, and the last that isn't deleted, which a
+    /// deletion leaves in force. Where there were no settings yet, the first ones hold.
+    fn at_end<'v>(&self, end: Knowledge, versions: &'v [StoredVersion]) -> [Option<&'v StoredVersion>; 2] {
+        let known =
+            || versions.iter().rev().filter(|v| end.includes(v.version.key.update_time, v.received_time));
+        let first = versions.first().filter(|first| matches!(first.version.record, Record::Settings(_)));
+        let current = known().next().or(first);
+        [current, known().find(|version| !version.version.record.is_deleted()).or(first)]
+    }
+
+    /// The current version at both ends, and how many versions lie in between. `versions` are all of one record.
+    pub fn ends<'v>(&self, versions: &'v [StoredVersion]) -> ([Option<&'v StoredVersion>; 2], usize) {
+        let current = |end| self.at_end(end, versions)[0];
+        let in_between = versions.iter().filter(|v| self.has(v.version.key.update_time, v.received_time));
+        ([current(self.earlier), current(self.later)], in_between.count())
+    }
+}
+
+// === impl Changes ===
+
+impl Changes {
+    /// Begins to look for records of what a book showed when it had that revision.
+    pub fn of_revision(revision: u64, between: Between) -> Self {
+        let next = Some(Place::Shelves(Cursor::START));
+        Self { between, revision, found: Changed::default(), next }
+    }
+
+    /// Looks at the next records of the book, about `count` of them. Returns whether there may be more.
+    pub fn take_slice(&mut self, book: &Book, count: usize) -> bool {
+        let records = &book.records;
+        self.next = match self.next.take() {
+            None => None,
+            Some(Place::Shelves(cursor)) => Some(self.take_from_shelves(records, cursor, count)),
+            Some(Place::Leads(done)) => {
+                for lead in records.dictionary.leads.refs_from(done).take(count) {
+                    let versions = records.leads.versions(lead);
+                    if versions.iter().any(|kept| self.has(records, kept.key.update_time, kept.arrival)) {
+                        self.found.many.push(RecordKey::Lead(named(records.dictionary.leads.name(lead))));
+                    }
+                }
+                let done = done + count;
+                let is_over = done >= records.dictionary.leads.len();
+                Some(if is_over { Place::Deals(0) } else { Place::Leads(done) })
+            }
+            Some(Place::Deals(done)) => {
+                for deal in records.dictionary.deals.refs_from(done).take(count) {
+                    let versions = records.deals.versions(deal);
+                    if versions.iter().any(|kept| self.has(records, kept.key.update_time, kept.arrival)) {
+                        self.found.many.push(RecordKey::Deal(named(records.dictionary.deals.name(deal))));
+                    }
+                }
+                let done = done + count;
+                (done < records.dictionary.deals.len()).then_some(Place::Deals(done))
+            }
+        };
+        self.next.is_some()
+    }
+
+    /// The records, once there are no more to look at.
+    pub fn finish(mut self) -> Changed {
+        self.found.many.sort_unstable();
+        self.found.others.sort_unstable();
+        self.found
+    }
+
+    fn take_from_shelves(&mut self, records: &Records, cursor: Cursor, count: usize) -> Place {
+        let Some(cursor) = cursor.on_shelves() else { return Place::Leads(0) };
+        let (mut versions, next) = records.export(cursor, count);
+        versions.retain(|stored| stored.revision <= self.revision);
+        for of_one in versions.chunk_by(|a, b| a.version.record.key() == b.version.record.key()) {
+            let at_end = |end| {
+                self.between.at_end(end, of_one).map(|stored| stored.map(|stored| &stored.version.record))
+            };
+            let bears_on_kpis =
+                !matches!(of_one[0].version.record, Record::Target(..) | Record::Strategy(..));
+            if bears_on_kpis && at_end(self.between.earlier) != at_end(self.between.later) {
+                self.found.others.push(of_one[0].version.record.key());
+            }
+        }
+        next.map_or(Place::Leads(0), Place::Shelves)
+    }
+
+    fn has(&self, records: &Records, update_time: Instant, arrival: super::chain::Arrival) -> bool {
+        let (revision, received_time) = records.arrivals.get(arrival);
+        revision <= self.revision && self.between.has(update_time, received_time)
+    }
+}
+
+fn named<K>(name: &str) -> Id<K> {
+    Id::try_new(name).expect("ids went in as ids")
+}
+
+// === impl Traces ===
+
+impl Traces {
+    /// Which KPIs a deal or lead moved between two ends.
+    pub fn moved(earlier: &Self, later: &Self, key: &RecordKey, kpis: &[Kpi]) -> Vec<Kpi> {
+        let kin = |traces: &Self| traces.kin.get(key).cloned().unwrap_or_default();
+        let all = [vec![key.clone()], kin(earlier), kin(later)].concat();
+        let differs = |kpi: &Kpi| all.iter().any(|one| earlier.of(one, *kpi).ne(later.of(one, *kpi)));
+        kpis.iter().copied().filter(differs).collect()
+    }
+
+    fn of(&self, key: &RecordKey, kpi: Kpi) -> impl Iterator<Item = &Added> {
+        let added = self.added.get(key).into_iter().flatten();
+        added.filter(move |(of, _)| *of == kpi).map(|(_, added)| added)
+    }
+}
+
+// === impl Book ===
+
+impl Book {
+    /// What deals and leads, and those of the same prospects, add to the KPIs asked for. Nothing of a subject that
+    /// isn't known.
+    pub fn traces(&self, asked: &MovedQuestion<'_>, of: &[RecordKey], is_awaited: IsAwaited<'_>) -> Traces {
+        let mut traces = Traces::default();
+        let (mut deals, mut leads) = (HashSet::new(), HashSet::new());
+        for key in of {
+            let kin = self.kin_of(key, &mut deals, &mut leads);
+            traces.kin.insert(key.clone(), kin);
+        }
+        let Some(scope) = self.scope(asked.subject, asked.filter, asked.roles) else { return traces };
+        for &kpi in asked.kpis {
+            let scope = match kpi {
+                Kpi::MarketingChannel => self.attributed(scope.clone()),
+                // The peers' mean moves a score, too.
+                Kpi::ValueScore => match kind_of(asked.subject) {
+                    None => continue,
+                    Some(kind) => self
+                        .scope(&Subject::Tenant, &asked.filter.without_kind(kind), asked.roles)
+                        .expect("the tenant is known"),
+                },
+                _ => scope.clone(),
+            };
+            for &figure in figures_behind(kpi) {
+                let as_of = match (kpi, figure) {
+                    // A peer is whoever had a deal open before the window, or opened one in it.
+                    (Kpi::ValueScore, FigureKind::Open) => asked.dates.from.plus_days(-1),
+                    _ => asked.as_of,
+                };
+                let behind = Behind { figure, dates: asked.dates, as_of, rates: asked.rates };
+                let is_traced = |row: &Row| match row.event.is_of_deal() {
+                    true => deals.contains(&DealRef::new(row.of)),
+                    false => leads.contains(&LeadRef::new(row.of)),
+                };
+                let rows = self.rows_behind(&scope, behind);
+                for (row, parts) in while_awaited(rows, is_awaited).filter(|(row, _)| is_traced(row)) {
+                    let (key, added) = self.added(kpi, row, parts, behind);
+                    traces.added.entry(key).or_default().push((kpi, added));
+                }
+            }
+        }
+        traces
+    }
+
+    /// The others of a deal's or lead's prospect; notes them and itself.
+    fn kin_of(
+        &self,
+        key: &RecordKey,
+        deals: &mut HashSet<DealRef>,
+        leads: &mut HashSet<LeadRef>,
+    ) -> Vec<RecordKey> {
+        let dictionary = &self.records.dictionary;
+        match key {
+            RecordKey::Deal(id) => {
+                let Some(deal) = dictionary.deals.get(id.as_str()) else { return Vec::new() };
+                deals.insert(deal);
+                let lead = self.records.deals.current(deal).and_then(|current| current.lead);
+                leads.extend(lead);
+                lead.into_iter().map(|lead| RecordKey::Lead(named(dictionary.leads.name(lead)))).collect()
+            }
+            RecordKey::Lead(id) => {
+                let Some(lead) = dictionary.leads.get(id.as_str()) else { return Vec::new() };
+                leads.insert(lead);
+                let of_lead = self.deals_of_leads.get(&lead).unwrap_or_default();
+                deals.extend(of_lead);
+                of_lead.iter().map(|deal| RecordKey::Deal(named(dictionary.deals.name(*deal)))).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn added(&self, kpi: Kpi, row: &Row, parts: Parts<'_>, behind: Behind) -> (RecordKey, Added) {
+        let found = self.found(row, parts, behind);
+        let key = match found.place.kind {
+            ContributorKind::Deal => RecordKey::Deal(named(found.place.id)),
+            ContributorKind::Lead => RecordKey::Lead(named(found.place.id)),
+        };
+        let figure = behind.figure;
+        let has_amount = match figure {
+            FigureKind::Won => kpi != Kpi::DealSuccess,
+            FigureKind::Open => kpi == Kpi::OpportunityPipeline,
+            _ => false,
+        };
+        let days = match (kpi, figure) {
+            (Kpi::DealVelocity, FigureKind::InWork) => Some(work_days(row, behind.dates)),
+            (Kpi::DealVelocity, FigureKind::Won) => Some(row.on.days_since(row.other_on).max(1)),
+            _ => None,
+        };
+        let added = Added {
+            figure,
+            amount_e4: found.amount.filter(|_| has_amount).map(|amount| amount.e4()),
+            days,
+            fate: (figure == FigureKind::Prospects).then(|| self.fate(row, behind).0),
+            whose: if kpi == Kpi::ValueScore { self.whose(&key) } else { None },
+        };
+        (key, added)
+    }
+
+    fn whose(&self, key: &RecordKey) -> Option<(Credits, Option<EmployeeId>, Option<UnitId>)> {
+        match self.records.versions(key).pop()?.version.record {
+            Record::Deal(_, State::Present(deal)) => Some((deal.credits, deal.owner, deal.unit)),
+            _ => None,
+        }
+    }
+}
+
+/// The records that a KPI is told from.
+fn figures_behind(kpi: Kpi) -> &'static [FigureKind] {
+    use FigureKind::{InWork, Missed, Open, Opened, Prospects, Won};
+    match kpi {
+        // What the deals won are worth stands beside their count; of marketing channel spends move the rest.
+        Kpi::AverageDealSize | Kpi::DealCount | Kpi::MarketingChannel => &[Won],
+        Kpi::OpportunityPipeline => &[Open],
+        Kpi::CloseRate => &[Prospects],
+        Kpi::DealVelocity => &[Won, Missed, InWork],
+        Kpi::ValueScore => &[Won, Opened, Open],
+        Kpi::DealSuccess => &[Won, Missed],
+    }
+}
+
+fn kind_of(subject: &Subject) -> Option<SubjectKind> {
+    match subject {
+        Subject::Tenant => None,
+        Subject::Partner { .. } => Some(SubjectKind::Partner),
+        Subject::Employee(_) => Some(SubjectKind::Employee),
+        Subject::Unit(_) => Some(SubjectKind::Unit),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::{Index, select};
+
+    use super::*;
+    use crate::book::board::tests::{Asked, asked};
+    use crate::book::histories::book_of;
+    use crate::book::small_tenant::{history, key, subjects};
+    use crate::book::{BoardQuestion, MarketingQuestion, Recollection};
+    use crate::domain::record::Version;
+    use crate::kpi::figure::{Absent, Figure};
+    use crate::kpi::marketing_channel::Basis;
+    use crate::kpi::peers::Peer;
+
+    /// When the batch of a revision came, as `histories` stamps them.
+    fn received_by(revision: usize) -> Knowledge {
+        let received_by = Some(Instant::FIRST.plus_hours(1_000 + revision as i64));
+        Knowledge { received_by, known_at: None }
+    }
+
+    fn known(book: &Book, knowledge: Knowledge) -> Book {
+        let mut recollection = Recollection::of_revision(book.revision(), knowledge);
+        while recollection.take_slice(book, 100) {}
+        recollection.finish()
+    }
+
+    fn changed(book: &Book, revision: u64, between: Between, slice: usize) -> Changed {
+        let mut changes = Changes::of_revision(revision, between);
+        while changes.take_slice(book, slice) {}
+        changes.finish()
+    }
+
+    /// What a scorecard says of each KPI. None of a subject that isn't known.
+    fn figures(book: &Book, subject: &Subject, asked: &Asked) -> Option<Vec<Figure>> {
+        let Asked { premises, rates, window } = asked;
+        let scope = book.scope(subject, &premises.filter, premises.roles)?;
+        let standing = book.standing(&scope, window, *rates, true).standing;
+        let rates_on = rates.day().unwrap_or(window.as_of);
+        let open = book.open_worth(&scope, window.as_of, rates_on).found.deals;
+        let marketing = MarketingQuestion {
+            subject,
+            filter: &premises.filter,
+            scope: &scope,
+            basis: Basis::Period,
+            rates: *rates,
+        };
+        let marketing = book.by_all_channels(&marketing, &standing.measures, window).found;
+        let score = kind_of(subject).map_or(Err(Absent::NoPeer), |kind| {
+            let with_sub_partners = matches!(subject, Subject::Partner { include_sub_partners: true, .. });
+            let board = BoardQuestion::new(kind, with_sub_partners, premises, window, *rates).of_peers();
+            let board = book.board(&board);
+            book.peer(&board, subject)
+                .map_or(Err(Absent::NoPeer), |(peer, group)| group.figure(Kpi::ValueScore, peer))
+        });
+        let total = crate::kpi::value_score::PeerTotal { peer_count: 0, won_amount_e4: 0 };
+        let own = Peer { standing, open };
+        let figure = |kpi| match kpi {
+            Kpi::MarketingChannel => marketing.return_on_investment(),
+            Kpi::ValueScore => score,
+            _ => own.figure(kpi, &total),
+        };
+        Some(Kpi::ALL.into_iter().map(figure).collect())
+    }
+
+    /// Asks both books, and fails where a KPI differs that nothing moved.
+    fn assert_moved(book: &Book, between: Between, asked: &[Asked]) -> Result<(), TestCaseError> {
+        let found = changed(book, book.revision(), between, 3);
+        let (earlier, later) = (known(book, between.earlier), known(book, between.later));
+        for (subject, asked) in
+            subjects().iter().flat_map(|subject| asked.iter().map(move |asked| (subject, asked)))
+        {
+            let (Some(then), Some(now)) =
+                (figures(&earlier, subject, asked), figures(&later, subject, asked))
+            else {
+                continue;
+            };
+            let question = MovedQuestion {
+                subject,
+                filter: &asked.premises.filter,
+                roles: asked.premises.roles,
+                kpis: &Kpi::ALL,
+                dates: asked.window.counted(),
+                as_of: asked.window.as_of,
+                rates: asked.rates,
+            };
+            let [then_added, now_added] =
+                [&earlier, &later].map(|book| book.traces(&question, &found.many, &|| true));
+            for (kpi, (then, now)) in Kpi::ALL.into_iter().zip(then.into_iter().zip(now)) {
+                let is_moved = |key| Traces::moved(&then_added, &now_added, key, &Kpi::ALL).contains(&kpi);
+                let has_record = !found.others.is_empty() || found.many.iter().any(is_moved);
+                prop_assert!(then == now || has_record, "{:?} of {:?}: {:?}, {:?}", kpi, subject, then, now);
+            }
+        }
+        Ok(())
+    }
+
+    fn is_many(version: &Version) -> bool {
+        matches!(version.record, Record::Deal(..) | Record::Lead(..))
+    }
+
+    /// Where settings, partners and all the rest are known at both ends.
+    fn then_deals_and_leads() -> impl Strategy<Value = (usize, Vec<Vec<Version>>)> {
+        (history(), history()).prop_map(|(first, then)| {
+            let known_count = first.len();
+            let then = then.into_iter().map(|batch| batch.into_iter().filter(is_many).collect());
+            (known_count, first.into_iter().chain(then).collect())
+        })
+    }
+
+    /// As many histories as take some ten seconds; PROPTEST_CASES asks for more.
+    fn config() -> ProptestConfig {
+        let asked = std::env::var_os("PROPTEST_CASES").is_some();
+        let config = ProptestConfig::default();
+        ProptestConfig { cases: if asked { config.cases } else { 48 }, ..config }
+    }
+
+    proptest! {
+        #![proptest_config(config())]
+
+        #[test]
+        fn no_figure_moves_without_a_deal_or_lead(
+            (known_count, history) in then_deals_and_leads(), asked in vec(asked(), 6),
+        ) {
+            let book = book_of(history);
+            let between = Between { earlier: received_by(known_count), later: Knowledge::default() };
+            prop_assert_eq!(&changed(&book, book.revision(), between, 1).others, &[]);
+            assert_moved(&book, between, &asked)?;
+        }
+
+        #[test]
+        fn no_figure_moves_without_a_record(
+            history in history(), n in any::<Index>(), more in any::<Index>(), hours in (0..5u8, 0..5u8),
+            is_by_receipt in any::<bool>(), asked in vec(asked(), 6),
+        ) {
+            let (n, hour) = (n.index(history.len() + 1), hours.0.min(hours.1));
+            let known_at = |hour| Knowledge { known_at: Some(key(hour, 0).update_time), received_by: None };
+            let between = match is_by_receipt {
+                true => Between { earlier: received_by(n), later: received_by(n + more.index(history.len())) },
+                false => Between { earlier: known_at(hour), later: known_at(hours.0.max(hours.1)) },
+            };
+            assert_moved(&book_of(history), between, &asked)?;
+        }
+
+        /// Batches that come while records are looked at bring none.
+        #[test]
+        fn what_is_found_hangs_on_no_slice(
+            history in history(), begin in any::<Index>(), hour in 0..5u8, slice in select(&[1usize, 3][..]),
+        ) {
+            let begin = begin.index(history.len()) + 1;
+            let before = book_of(history[..begin].to_vec());
+            let after = book_of(history);
+            let earlier = Knowledge { known_at: Some(key(hour, 0).update_time), received_by: None };
+            let between = Between { earlier, later: Knowledge::default() };
+            let expected = changed(&before, before.revision(), between, 1_000);
+            prop_assert_eq!(changed(&after, before.revision(), between, slice), expected);
+            let nothing = Between { earlier, later: earlier };
+            prop_assert_eq!(changed(&after, after.revision(), nothing, slice), Changed::default());
+        }
+    }
+}
