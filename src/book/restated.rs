@@ -451,7 +451,7 @@ mod tests {
     fn config() -> ProptestConfig {
         let asked = std::env::var_os("PROPTEST_CASES").is_some();
         let config = ProptestConfig::default();
-        ProptestConfig { cases: if asked { config.cases } else { 48 }, ..config }
+        ProptestConfig { cases: if asked { config.cases } else { 16 }, ..config }
     }
 
     proptest! {
