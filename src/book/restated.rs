@@ -8,8 +8,8 @@
 //! 1. A KPI that differs has a record that moved it: a deal or lead of its own, or one of another kind.
 //! 2. What is found hangs on the set of versions, and not on the slices nor on what comes meanwhile.
 //!
-//! A deal or lead moves a KPI where what it adds to it isn't the same at both ends, or what one of the same prospect
-//! adds: the lead of a deal, the deals of a lead. Other kinds of records tell all of them anew, and are taken as they
+//! A deal or lead moves a KPI where what it adds to it isn't the same at both ends; or what one of the same prospect
+//! adds, where that hangs on both: the lead of a deal, the deals of a lead. Other kinds of records tell all of them anew, and are taken as they
 //! are: by what of them counts.
 
 use hashbrown::{HashMap, HashSet};
@@ -73,6 +73,8 @@ pub struct MovedQuestion<'a> {
 pub struct Traces {
     /// Of each deal or lead asked for the others of its prospect.
     kin: HashMap<RecordKey, Vec<RecordKey>>,
+    /// Whether the filter asks for what deals have of their leads: the channel.
+    is_by_channel: bool,
     added: HashMap<RecordKey, Vec<(Kpi, Added)>>,
 }
 
@@ -193,10 +195,13 @@ fn named<K>(name: &str) -> Id<K> {
 impl Traces {
     /// Which KPIs a deal or lead moved between two ends.
     pub fn moved(earlier: &Self, later: &Self, key: &RecordKey, kpis: &[Kpi]) -> Vec<Kpi> {
-        let kin = |traces: &Self| traces.kin.get(key).cloned().unwrap_or_default();
-        let all = [vec![key.clone()], kin(earlier), kin(later)].concat();
-        let differs = |kpi: &Kpi| all.iter().any(|one| earlier.of(one, *kpi).ne(later.of(one, *kpi)));
-        kpis.iter().copied().filter(differs).collect()
+        let kin = [earlier, later].into_iter().filter_map(|traces| traces.kin.get(key)).flatten();
+        let differs = |one: &RecordKey, kpi| earlier.of(one, kpi).ne(later.of(one, kpi));
+        let moved = |kpi: &Kpi| {
+            let hangs_on_kin = later.is_by_channel || matches!(kpi, Kpi::CloseRate | Kpi::MarketingChannel);
+            differs(key, *kpi) || (hangs_on_kin && kin.clone().any(|one| differs(one, *kpi)))
+        };
+        kpis.iter().copied().filter(moved).collect()
     }
 
     fn of(&self, key: &RecordKey, kpi: Kpi) -> impl Iterator<Item = &Added> {
@@ -211,7 +216,8 @@ impl Book {
     /// What deals and leads, and those of the same prospects, add to the KPIs asked for. Nothing of a subject that
     /// isn't known.
     pub fn traces(&self, asked: &MovedQuestion<'_>, of: &[RecordKey], is_awaited: IsAwaited<'_>) -> Traces {
-        let mut traces = Traces::default();
+        let is_by_channel = !asked.filter.channels.is_empty() || !asked.filter.media.is_empty();
+        let mut traces = Traces { is_by_channel, ..Traces::default() };
         let (mut deals, mut leads) = (HashSet::new(), HashSet::new());
         for key in of {
             let kin = self.kin_of(key, &mut deals, &mut leads);

@@ -380,9 +380,9 @@ Deal count          4        3  -1 (-25.0 %)  worse
 Deal success  80.00 %  75.00 %      -5.00 pp  worse
 
 3 records made or may have made the difference; the first 2:
-Record    Earlier                     Later            Versions  Moved
-deal d1   won 2024-03-05, 200.00 USD  open, 210.00 USD        1  deal count, deal success
-settings  not known                   sent 2024-04-01         2  may move all";
+Record    Earlier                     Later             Versions  Moved
+deal d1   won 2024-03-05, 200.00 USD  open, 210.00 USD         1  deal count, deal success
+settings  not known                   sent 2024-04-01          2  may move all";
         assert_eq!(told(&answer), expected);
         let nothing = CompareKnowledgeResponse { records: Vec::new(), record_count: 0, ..answer };
         assert!(told(&nothing).ends_with("No record made a difference."), "{}", told(&nothing));
