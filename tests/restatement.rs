@@ -1,5 +1,5 @@
-//! CompareKnowledge (docs/kpis.md §7, "Restatement") through gRPC on a real socket: what March was, as it was known at
-//! two times, and the records that made the difference.
+//! CompareKnowledge (docs/kpis.md §7, "Restatement") through gRPC on a real socket: what March was, as it was known
+//! at two times, and the records that made the difference.
 
 #[allow(dead_code)] // every test takes what it needs
 #[path = "support/scorecard.rs"]
@@ -214,7 +214,11 @@ async fn a_rate_settings_and_a_partner_that_was_not_known() {
         rate_on: date("2024-03-01"),
     };
     let rate = ExchangeRate { key: Some(key.clone()), rate: Some(Decimal { value: "1.5".into() }) };
-    caller.write(vec![version(noon("04-05"), Kind::ExchangeRate(rate))]).await;
+    // That of a day on which nothing counts makes no difference.
+    let of_april = ExchangeRateKey { rate_on: date("2024-04-01"), ..key.clone() };
+    let of_april = ExchangeRate { key: Some(of_april), ..rate.clone() };
+    let rates = [rate, of_april].map(|rate| version(noon("04-05"), Kind::ExchangeRate(rate)));
+    caller.write(rates.to_vec()).await;
     let of_b = CompareKnowledgeRequest { subject: Some(partner("B")), ..since(received_by(before)) };
     let answer = ask(&mut caller, of_b.clone()).await;
     assert_eq!(ends(&answer, Kpi::AverageDealSize), ["no-amount-known", "150.00 (150.00/1)"]);
@@ -302,6 +306,24 @@ async fn records_of_others_move_a_figure() {
     let scores = vec![Kpi::DealCount.into(), Kpi::ValueScore.into()];
     let answer = ask(&mut caller, CompareKnowledgeRequest { kpis: scores, ..since(known_at("03-31")) }).await;
     assert_eq!(records(&answer), ["deal d2 1: deal_count value_score", "deal b1 1: value_score"]);
+    sidecar.stop().await;
+}
+
+/// A lead without a partner is at home with its first deal's. That which becomes its first wasn't known before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deal_that_took_a_prospect_away() {
+    let sidecar = Sidecar::start().await;
+    let mut caller = sidecar.tenant("taken", settings()).await;
+    caller.write(first()).await;
+    let lead = Lead { lead_id: "L2".into(), created_at: noon("03-07"), ..Lead::default() };
+    caller.write(vec![version(noon("03-10"), Kind::Lead(lead))]).await;
+    let of_lead = |deal| Deal { lead_id: "L2".into(), ..deal };
+    caller.write(written("03-10", vec![of_lead(deal("a9", "A", "e1", "03-09", 10))])).await;
+    caller.write(written("04-03", vec![of_lead(deal("b9", "B", "e1", "03-08", 10))])).await;
+    let question = CompareKnowledgeRequest { kpis: vec![Kpi::CloseRate.into()], ..since(known_at("03-31")) };
+    let answer = ask(&mut caller, question).await;
+    assert_eq!(ends(&answer, Kpi::CloseRate), ["1/3", "1/2"]);
+    assert_eq!(records(&answer), ["deal b9 1: close_rate"]);
     sidecar.stop().await;
 }
 

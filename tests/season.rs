@@ -30,8 +30,8 @@ fn sold(partner: &str, year: i32, month: u32, number: usize, is_won: bool) -> Re
 }
 
 /// B (south): in each month of three years four prospects, of whom two purchase, in August one. A (north): in each
-/// month of 2022 and 2023 two, of whom one purchases, in August both. August 2024: B has four, of whom two purchase, A
-/// two, of whom one does; July 2024: B has two.
+/// month of 2022 and 2023 two, of whom one purchases, in August both. August 2024: B has four, of whom two purchase,
+/// A two, of whom one does; July 2024: B has two.
 fn history() -> Vec<Record> {
     let of = |id: &str, region: &str| {
         let partner = Partner { partner_id: id.into(), region: region.into(), ..Partner::default() };

@@ -1,20 +1,21 @@
 //! Restatement: which records made the difference between what was known at two times (docs/kpis.md §7).
 //!
 //! ```text
-//! records of the book ─in slices→ those with versions in between ─what they add, at both ends→ those that moved a KPI
+//! records ─in slices→ those with versions in between ─what they add at both ends→ those that moved a KPI
 //! ```
 //!
 //! Invariants, each a property test:
 //! 1. A KPI that differs has a record that moved it: a deal or lead of its own, or one of another kind.
 //! 2. What is found hangs on the set of versions, and not on the slices nor on what comes meanwhile.
 //!
-//! A deal or lead moves a KPI where what it adds to it isn't the same at both ends; or what one of the same prospect
-//! adds, where that hangs on both: the lead of a deal, the deals of a lead. Other kinds of records tell all of them anew, and are taken as they
-//! are: by what of them counts.
+//! A deal or lead moves a KPI where what it adds to it isn't the same at both ends; or what one of the same
+//! prospect adds, where that hangs on both: the lead of a deal, the deals of a lead. Other kinds of records tell all
+//! of them anew, and are taken as they are: by what of them counts.
 
 use hashbrown::{HashMap, HashSet};
 
 use super::Book;
+use super::chain::Arrival;
 use super::evidence::{Behind, ContributorKind, Fate, FigureKind, work_days};
 use super::known::Place;
 use super::packed::{DealRef, LeadRef};
@@ -50,6 +51,8 @@ pub struct Changes {
 pub struct Changed {
     /// Deals and leads, in order.
     pub many: Vec<RecordKey>,
+    /// The leads of these deals at either end: what one adds may hang on a deal that isn't known at the other.
+    leads_of_deals: HashMap<RecordKey, Vec<RecordKey>>,
     /// Those of other kinds of which something else counts now, in order; not those that no KPI is told from.
     pub others: Vec<RecordKey>,
 }
@@ -144,10 +147,7 @@ impl Changes {
             }
             Some(Place::Deals(done)) => {
                 for deal in records.dictionary.deals.refs_from(done).take(count) {
-                    let versions = records.deals.versions(deal);
-                    if versions.iter().any(|kept| self.has(records, kept.key.update_time, kept.arrival)) {
-                        self.found.many.push(RecordKey::Deal(named(records.dictionary.deals.name(deal))));
-                    }
+                    self.take_deal(records, deal);
                 }
                 let done = done + count;
                 (done < records.dictionary.deals.len()).then_some(Place::Deals(done))
@@ -180,7 +180,28 @@ impl Changes {
         next.map_or(Place::Leads(0), Place::Shelves)
     }
 
-    fn has(&self, records: &Records, update_time: Instant, arrival: super::chain::Arrival) -> bool {
+    fn take_deal(&mut self, records: &Records, deal: DealRef) {
+        let versions = records.deals.versions(deal);
+        if !versions.iter().any(|kept| self.has(records, kept.key.update_time, kept.arrival)) {
+            return;
+        }
+        let key = RecordKey::Deal(named(records.dictionary.deals.name(deal)));
+        let lead_at = |end: Knowledge| {
+            let known = versions.iter().rev().find(|kept| {
+                let (revision, received_time) = records.arrivals.get(kept.arrival);
+                revision <= self.revision && end.includes(kept.key.update_time, received_time)
+            });
+            records.deals.content(known?)?.lead
+        };
+        let leads = [self.between.earlier, self.between.later].map(lead_at);
+        let leads = leads.into_iter().flatten().map(|lead| records.dictionary.leads.name(lead));
+        self.found
+            .leads_of_deals
+            .insert(key.clone(), leads.map(|lead| RecordKey::Lead(named(lead))).collect());
+        self.found.many.push(key);
+    }
+
+    fn has(&self, records: &Records, update_time: Instant, arrival: Arrival) -> bool {
         let (revision, received_time) = records.arrivals.get(arrival);
         revision <= self.revision && self.between.has(update_time, received_time)
     }
@@ -188,6 +209,21 @@ impl Changes {
 
 fn named<K>(name: &str) -> Id<K> {
     Id::try_new(name).expect("ids went in as ids")
+}
+
+// === impl Changed ===
+
+impl Changed {
+    /// Those of other kinds that may move one of the KPIs: spends move marketing channel alone, and no rate is looked
+    /// for on a day after `last_rate_on`.
+    pub fn others_behind(&self, kpis: &[Kpi], last_rate_on: Date) -> impl Iterator<Item = &RecordKey> {
+        let with_spends = kpis.contains(&Kpi::MarketingChannel);
+        self.others.iter().filter(move |key| match key {
+            RecordKey::Spend(_) => with_spends,
+            RecordKey::Rate(rate) => rate.on <= last_rate_on,
+            _ => true,
+        })
+    }
 }
 
 // === impl Traces ===
@@ -215,12 +251,12 @@ impl Traces {
 impl Book {
     /// What deals and leads, and those of the same prospects, add to the KPIs asked for. Nothing of a subject that
     /// isn't known.
-    pub fn traces(&self, asked: &MovedQuestion<'_>, of: &[RecordKey], is_awaited: IsAwaited<'_>) -> Traces {
+    pub fn traces(&self, asked: &MovedQuestion<'_>, of: &Changed, is_awaited: IsAwaited<'_>) -> Traces {
         let is_by_channel = !asked.filter.channels.is_empty() || !asked.filter.media.is_empty();
         let mut traces = Traces { is_by_channel, ..Traces::default() };
         let (mut deals, mut leads) = (HashSet::new(), HashSet::new());
-        for key in of {
-            let kin = self.kin_of(key, &mut deals, &mut leads);
+        for key in &of.many {
+            let kin = self.kin_of(key, of, &mut deals, &mut leads);
             traces.kin.insert(key.clone(), kin);
         }
         let Some(scope) = self.scope(asked.subject, asked.filter, asked.roles) else { return traces };
@@ -257,25 +293,29 @@ impl Book {
         traces
     }
 
-    /// The others of a deal's or lead's prospect; notes them and itself.
+    /// The others of a deal's or lead's prospect; notes them and itself, as far as they are known here.
     fn kin_of(
         &self,
         key: &RecordKey,
+        of: &Changed,
         deals: &mut HashSet<DealRef>,
         leads: &mut HashSet<LeadRef>,
     ) -> Vec<RecordKey> {
         let dictionary = &self.records.dictionary;
         match key {
             RecordKey::Deal(id) => {
-                let Some(deal) = dictionary.deals.get(id.as_str()) else { return Vec::new() };
-                deals.insert(deal);
-                let lead = self.records.deals.current(deal).and_then(|current| current.lead);
-                leads.extend(lead);
-                lead.into_iter().map(|lead| RecordKey::Lead(named(dictionary.leads.name(lead)))).collect()
+                deals.extend(dictionary.deals.get(id.as_str()));
+                let kin = of.leads_of_deals.get(key).cloned().unwrap_or_default();
+                leads.extend(kin.iter().filter_map(|key| match key {
+                    RecordKey::Lead(id) => dictionary.leads.get(id.as_str()),
+                    _ => None,
+                }));
+                kin
             }
             RecordKey::Lead(id) => {
                 let Some(lead) = dictionary.leads.get(id.as_str()) else { return Vec::new() };
                 leads.insert(lead);
+                // Those that have no version in between are the same at both ends.
                 let of_lead = self.deals_of_leads.get(&lead).unwrap_or_default();
                 deals.extend(of_lead);
                 of_lead.iter().map(|deal| RecordKey::Deal(named(dictionary.deals.name(*deal)))).collect()
@@ -430,10 +470,13 @@ mod tests {
                 rates: asked.rates,
             };
             let [then_added, now_added] =
-                [&earlier, &later].map(|book| book.traces(&question, &found.many, &|| true));
+                [&earlier, &later].map(|book| book.traces(&question, &found, &|| true));
             for (kpi, (then, now)) in Kpi::ALL.into_iter().zip(then.into_iter().zip(now)) {
                 let is_moved = |key| Traces::moved(&then_added, &now_added, key, &Kpi::ALL).contains(&kpi);
-                let has_record = !found.others.is_empty() || found.many.iter().any(is_moved);
+                let last_rate_on = question.as_of.max(asked.rates.day().unwrap_or(question.as_of));
+                let kpis = [kpi];
+                let mut others = found.others_behind(&kpis, last_rate_on);
+                let has_record = others.next().is_some() || found.many.iter().any(is_moved);
                 prop_assert!(then == now || has_record, "{:?} of {:?}: {:?}, {:?}", kpi, subject, then, now);
             }
         }

@@ -83,7 +83,7 @@ impl<J: Journal> Comparing<'_, J> {
         let later = self.told(between.later, asked.as_of, &changed, caller)?;
         let earlier = self.told(between.earlier, Some(later.as_of), &changed, caller)?;
         let end = later.end.as_ref().ok_or_else(|| failure::no_subject(subject))?;
-        let listed = self.listed(&earlier.traces, &later.traces, changed);
+        let listed = self.listed(&earlier.traces, &later.traces, &changed, later.as_of);
         let (survivor, name) = &later.identity;
         Ok(pb::CompareKnowledgeResponse {
             subject: Some(value::subject(survivor)),
@@ -151,7 +151,7 @@ impl<J: Journal> Comparing<'_, J> {
             as_of: cards.as_of(),
             rates: cards.rates(),
         };
-        let traces = book.traces(&question, &changed.many, &|| !caller.has_gone());
+        let traces = book.traces(&question, changed, &|| !caller.has_gone());
         caller.still_waits()?;
         let (survivor, name) = book.identify(subject);
         let identity = (survivor, name.unwrap_or_default().to_owned());
@@ -159,8 +159,8 @@ impl<J: Journal> Comparing<'_, J> {
     }
 
     /// The records that made a difference, in order.
-    fn listed(&self, earlier: &Traces, later: &Traces, changed: Changed) -> BTreeSet<Listed> {
-        let kpis = &self.question.asked.kpis;
+    fn listed(&self, earlier: &Traces, later: &Traces, changed: &Changed, as_of: Date) -> BTreeSet<Listed> {
+        let (kpis, exchange) = (&self.question.asked.kpis, self.question.asked.premises.exchange);
         let moved = |key: RecordKey| {
             let moved = Traces::moved(earlier, later, &key, kpis);
             let place = match &moved[..] {
@@ -172,21 +172,22 @@ impl<J: Journal> Comparing<'_, J> {
             let places = (0..kpis.len()).filter(|at| moved.contains(&kpis[*at])).collect();
             Some(Listed { place, key, kpis: places })
         };
-        let asks_for_spends = kpis.contains(&Kpi::MarketingChannel);
-        let others = changed.others.into_iter().filter_map(|key| {
-            let place = match &key {
+        let last_rate_on = as_of.max(exchange.rates_of_stock(as_of));
+        let others = changed.others_behind(kpis, last_rate_on).filter_map(|key| {
+            let place = match key {
                 RecordKey::Settings => 4,
                 RecordKey::Rate(_) => 5,
                 RecordKey::Partner(_) => 6,
                 RecordKey::Unit(_) => 7,
                 RecordKey::Employee(_) => 8,
                 RecordKey::Channel(_) => 9,
-                RecordKey::Spend(_) if asks_for_spends => 10,
+                RecordKey::Spend(_) => 10,
                 _ => return None,
             };
-            Some(Listed { place, key, kpis: Vec::new() })
+            Some(Listed { place, key: key.clone(), kpis: Vec::new() })
         });
-        changed.many.into_iter().filter_map(moved).chain(others).collect()
+        let moved = changed.many.iter().cloned().filter_map(moved);
+        moved.chain(others).collect()
     }
 
     fn records(&self, listed: impl Iterator<Item = Listed>) -> Vec<pb::RestatingRecord> {
