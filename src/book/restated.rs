@@ -53,8 +53,9 @@ pub struct Changed {
     pub many: Vec<RecordKey>,
     /// The leads of these deals at either end: what one adds may hang on a deal that isn't known at the other.
     leads_of_deals: HashMap<RecordKey, Vec<RecordKey>>,
-    /// Those of other kinds of which something else counts now, in order; not those that no KPI is told from.
-    pub others: Vec<RecordKey>,
+    /// Those of other kinds of which something else counts later, in order, each with the first day on which it may
+    /// count; not those that no KPI is told from.
+    others: Vec<(RecordKey, Date)>,
 }
 
 /// One of the KPIs that may have moved, and of whom.
@@ -174,7 +175,8 @@ impl Changes {
             let bears_on_kpis =
                 !matches!(of_one[0].version.record, Record::Target(..) | Record::Strategy(..));
             if bears_on_kpis && at_end(self.between.earlier) != at_end(self.between.later) {
-                self.found.others.push(of_one[0].version.record.key());
+                let from = of_one.iter().map(|stored| first_day(&stored.version.record)).min();
+                self.found.others.push((of_one[0].version.record.key(), from.unwrap_or(Date::FIRST)));
             }
         }
         next.map_or(Place::Leads(0), Place::Shelves)
@@ -207,6 +209,16 @@ impl Changes {
     }
 }
 
+/// From when on a record may count. A deletion says nothing of that.
+fn first_day(record: &Record) -> Date {
+    match record {
+        Record::Rate(key, _) => key.on,
+        Record::Spend(_, State::Present(spend)) => spend.dates.from,
+        Record::Spend(_, State::Deleted(())) => Date::NEVER,
+        _ => Date::FIRST,
+    }
+}
+
 fn named<K>(name: &str) -> Id<K> {
     Id::try_new(name).expect("ids went in as ids")
 }
@@ -214,15 +226,11 @@ fn named<K>(name: &str) -> Id<K> {
 // === impl Changed ===
 
 impl Changed {
-    /// Those of other kinds that may move one of the KPIs: spends move marketing channel alone, and no rate is looked
-    /// for on a day after `last_rate_on`.
-    pub fn others_behind(&self, kpis: &[Kpi], last_rate_on: Date) -> impl Iterator<Item = &RecordKey> {
+    /// Those of other kinds that may move one of the KPIs of days up to `last_on`: spends move marketing channel alone.
+    pub fn others_behind(&self, kpis: &[Kpi], last_on: Date) -> impl Iterator<Item = &RecordKey> {
         let with_spends = kpis.contains(&Kpi::MarketingChannel);
-        self.others.iter().filter(move |key| match key {
-            RecordKey::Spend(_) => with_spends,
-            RecordKey::Rate(rate) => rate.on <= last_rate_on,
-            _ => true,
-        })
+        let others = self.others.iter().filter(move |(_, from)| *from <= last_on).map(|(key, _)| key);
+        others.filter(move |key| with_spends || !matches!(key, RecordKey::Spend(_)))
     }
 }
 
@@ -473,9 +481,9 @@ mod tests {
                 [&earlier, &later].map(|book| book.traces(&question, &found, &|| true));
             for (kpi, (then, now)) in Kpi::ALL.into_iter().zip(then.into_iter().zip(now)) {
                 let is_moved = |key| Traces::moved(&then_added, &now_added, key, &Kpi::ALL).contains(&kpi);
-                let last_rate_on = question.as_of.max(asked.rates.day().unwrap_or(question.as_of));
+                let last_on = question.as_of.max(asked.rates.day().unwrap_or(question.as_of));
                 let kpis = [kpi];
-                let mut others = found.others_behind(&kpis, last_rate_on);
+                let mut others = found.others_behind(&kpis, last_on);
                 let has_record = others.next().is_some() || found.many.iter().any(is_moved);
                 prop_assert!(then == now || has_record, "{:?} of {:?}: {:?}, {:?}", kpi, subject, then, now);
             }
@@ -512,7 +520,7 @@ mod tests {
         ) {
             let book = book_of(history);
             let between = Between { earlier: received_by(known_count), later: Knowledge::default() };
-            prop_assert_eq!(&changed(&book, book.revision(), between, 1).others, &[]);
+            prop_assert_eq!(changed(&book, book.revision(), between, 1).others, vec![]);
             assert_moved(&book, between, &asked)?;
         }
 

@@ -172,8 +172,8 @@ impl<J: Journal> Comparing<'_, J> {
             let places = (0..kpis.len()).filter(|at| moved.contains(&kpis[*at])).collect();
             Some(Listed { place, key, kpis: places })
         };
-        let last_rate_on = as_of.max(exchange.rates_of_stock(as_of));
-        let others = changed.others_behind(kpis, last_rate_on).filter_map(|key| {
+        let last_on = as_of.max(exchange.rates_of_stock(as_of));
+        let others = changed.others_behind(kpis, last_on).filter_map(|key| {
             let place = match key {
                 RecordKey::Settings => 4,
                 RecordKey::Rate(_) => 5,
@@ -184,7 +184,10 @@ impl<J: Journal> Comparing<'_, J> {
                 RecordKey::Spend(_) => 10,
                 _ => return None,
             };
-            Some(Listed { place, key: key.clone(), kpis: Vec::new() })
+            let of_spends = |_: &usize| matches!(key, RecordKey::Spend(_));
+            let place_of_marketing = kpis.iter().position(|kpi| *kpi == Kpi::MarketingChannel);
+            let kpis = place_of_marketing.filter(of_spends).into_iter().collect();
+            Some(Listed { place, key: key.clone(), kpis })
         });
         let moved = changed.many.iter().cloned().filter_map(moved);
         moved.chain(others).collect()

@@ -10,7 +10,7 @@ use super::*;
 use crate::book::Between;
 use crate::clock::Clock;
 use crate::config::Limits;
-use crate::domain::calendar::Instant;
+use crate::domain::calendar::{Date, Instant};
 use crate::domain::ids::TenantId;
 use crate::journal::sqlite::SqliteJournal;
 use crate::proto::FILE_DESCRIPTOR_SET;
@@ -18,7 +18,7 @@ use crate::proto::channelkpi::v1 as pb;
 use crate::proto::channelkpi::v1::admin_service_client::AdminServiceClient;
 use crate::proto::channelkpi::v1::kpi_service_client::KpiServiceClient;
 use crate::proto::channelkpi::v1::record_service_client::RecordServiceClient;
-use crate::proto::google::r#type::Date;
+use crate::proto::google::r#type as google;
 use crate::server::{Listen, Server, Stack};
 use crate::service::leaderboard_service::WatchedBoards;
 use crate::service::routes;
@@ -81,7 +81,7 @@ fn many_boards(year: i32) -> pb::BatchGetScorecardsRequest {
     let question = |day| pb::ScorecardQuestion {
         subject: Some(pb::Subject { subject: Some(pb::subject::Subject::Partner(partner.clone())) }),
         window: Some(pb::Window { window: Some(pb::window::Window::LastDays(1)) }),
-        as_of: Some(Date { year, month: 3, day }),
+        as_of: Some(google::Date { year, month: 3, day }),
         ..pb::ScorecardQuestion::default()
     };
     let questions = (1..=20).map(question).collect();
@@ -180,7 +180,8 @@ fn looking_at_records_ends_where_nobody_waits() {
         go_on.send(()).expect("it waits");
         let end = tokio::task::spawn_blocking(move || end.recv()).await.expect("it doesn't panic");
         let (while_awaited, afterwards, is_built) = end.expect("it is told");
-        assert_eq!(while_awaited.map(|changed| changed.others.len()), Some(1), "the partner");
+        let changed = while_awaited.expect("somebody waited");
+        assert_eq!(changed.others_behind(&[], Date::LAST).count(), 1, "the partner");
         assert_eq!((afterwards, is_built), (None, false));
     });
 }
