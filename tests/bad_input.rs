@@ -25,15 +25,15 @@ use channel_kpi::proto::channelkpi::v1::record_key::Key;
 use channel_kpi::proto::channelkpi::v1::subject::Subject as Of;
 use channel_kpi::proto::channelkpi::v1::window::Window as Asked;
 use channel_kpi::proto::channelkpi::v1::{
-    Bucket, Comparison, ConfigureTenantRequest, Consistency, CreateTenantRequest, DateRange, Deal,
-    DealStatus, DeleteTenantRequest, Dimension, Employee, ErrorReason, EvaluateStrategyRequest, Exchange,
-    ExchangePolicy, ExchangeRate, ExchangeRateKey, ExplainChangeRequest, ExplainedFigure, FigureKind, Filter,
-    GetDataQualityRequest, GetMarketingPerformanceRequest, GetPipelineRequest, GetRecordRequest,
-    GetScorecardRequest, GetSeriesRequest, GetTenantRequest, Kpi, Lead, LeadOutcome,
-    ListContributingRecordsRequest, ListRecordsRequest, ListScorecardsRequest, MarketingChannel,
-    MarketingSpend, MonthWeight, OrgUnit, Partner, PartnerCredit, PartnerSubject, Premises, Record,
-    RecordKey, RecordKind, StageProbability, Strategy, Subject, SubjectKind, Target, TenantSettings, Terms,
-    Thresholds, Window, WriteMode, WriteRecordsRequest, target,
+    Bucket, CompareKnowledgeRequest, Comparison, ConfigureTenantRequest, Consistency, CreateTenantRequest,
+    DateRange, Deal, DealStatus, DeleteTenantRequest, Dimension, Employee, ErrorReason,
+    EvaluateStrategyRequest, Exchange, ExchangePolicy, ExchangeRate, ExchangeRateKey, ExplainChangeRequest,
+    ExplainedFigure, FigureKind, Filter, GetDataQualityRequest, GetMarketingPerformanceRequest,
+    GetPipelineRequest, GetRecordRequest, GetScorecardRequest, GetSeriesRequest, GetTenantRequest, Knowledge,
+    Kpi, Lead, LeadOutcome, ListContributingRecordsRequest, ListRecordsRequest, ListScorecardsRequest,
+    MarketingChannel, MarketingSpend, MonthWeight, OrgUnit, Partner, PartnerCredit, PartnerSubject, Premises,
+    Record, RecordKey, RecordKind, StageProbability, Strategy, Subject, SubjectKind, Target, TenantSettings,
+    Terms, Thresholds, Window, WriteMode, WriteRecordsRequest, target,
 };
 use channel_kpi::proto::google::r#type::{Date, Decimal, Money};
 use prost_types::Timestamp;
@@ -199,6 +199,7 @@ async fn every_wrong_request_is_refused_precisely() {
     series(&mut refusals, &caller).await;
     explanations(&mut refusals, &caller).await;
     strategies(&mut refusals, &caller).await;
+    restatements(&mut refusals, &caller).await;
     tenants(&mut refusals, &caller).await;
     assert_eq!(state(&mut caller).await, before);
     tokens(&mut refusals, &sidecar, &mut caller).await;
@@ -966,6 +967,67 @@ async fn strategies(refusals: &mut Refusals, caller: &Caller) {
         ("full: false",        half_consistent, "INVALID_FIELD consistency.fully_consistent"),
         ("all at once",        all_wrong,       "INVALID_FIELD strategy_id kpi days as_of"),
         ("no such strategy",   academy,         "STRATEGY_NOT_FOUND id=academy kind=strategy"),
+    ], call).await;
+}
+
+async fn restatements(refusals: &mut Refusals, caller: &Caller) {
+    let call = async |request| caller.clone().analysis.compare_knowledge(request).await.map(drop);
+    let GetScorecardRequest { subject, window, as_of, .. } = march(partner("A"));
+    let knew = |known_at, received_by| Some(Knowledge { known_at, received_by });
+    let (april, may) = (at("2024-04-05T00:00:00Z"), at("2024-05-05T00:00:00Z"));
+    let since_april = CompareKnowledgeRequest {
+        subject,
+        window,
+        as_of,
+        earlier: knew(april, None),
+        ..CompareKnowledgeRequest::default()
+    };
+    for (what, window, fields) in windows() {
+        let request = CompareKnowledgeRequest { window, ..since_april.clone() };
+        refusals.table(vec![(what, request, &format!("INVALID_FIELD {fields}"))], call).await;
+    }
+    let between = |earlier, later| CompareKnowledgeRequest { earlier, later, ..since_april.clone() };
+    let of = |id| CompareKnowledgeRequest { subject: Some(partner(id)), ..since_april.clone() };
+    let kpis = |kpis: &[i32]| CompareKnowledgeRequest { kpis: kpis.to_vec(), ..since_april.clone() };
+    let resting_on = |premises| CompareKnowledgeRequest { premises: Some(premises), ..since_april.clone() };
+    let few = CompareKnowledgeRequest { record_limit: -1, ..since_april.clone() };
+    let no_instant = Some(Timestamp { seconds: 0, nanos: -1 });
+    let known = Premises { known_at: april, received_by: may, ..Premises::default() };
+    let role = Premises { credit_roles: vec![9], ..Premises::default() };
+    let no_day = CompareKnowledgeRequest { as_of: Some(Date::default()), ..since_april.clone() };
+    let half_consistent = demand(Requirement::FullyConsistent(false));
+    let half_consistent = CompareKnowledgeRequest { consistency: half_consistent, ..since_april.clone() };
+    let all_wrong = CompareKnowledgeRequest {
+        window: None,
+        as_of: Some(Date::default()),
+        kpis: vec![0],
+        earlier: None,
+        record_limit: -1,
+        ..of("")
+    };
+    #[rustfmt::skip]
+    refusals.table(vec![
+        ("nothing earlier",       between(None, None),                       "INVALID_FIELD earlier"),
+        ("an empty earlier",      between(knew(None, None), None),           "INVALID_FIELD earlier"),
+        ("the same twice",        between(knew(april, may), knew(april, may)), "INVALID_FIELD later"),
+        ("reversed",              between(knew(may, None), knew(april, None)), "INVALID_FIELD earlier.known_at"),
+        ("reversed by receipt",   between(knew(april, may), knew(may, april)), "INVALID_FIELD earlier.received_by"),
+        ("both reversed",         between(knew(may, may), knew(april, april)),
+            "INVALID_FIELD earlier.known_at earlier.received_by"),
+        ("told apart by nothing", between(knew(april, None), knew(None, may)), "INVALID_FIELD earlier.received_by"),
+        ("no instant",            between(knew(no_instant, None), knew(None, no_instant)),
+            "INVALID_FIELD earlier.known_at later.received_by"),
+        ("known twice",           resting_on(known),
+            "INVALID_FIELD premises.known_at premises.received_by"),
+        ("an unknown role",       resting_on(role),                          "INVALID_FIELD premises.credit_roles[0]"),
+        ("KPI 0",                 kpis(&[0]),                                "INVALID_FIELD kpis[0]"),
+        ("a KPI twice",           kpis(&[1, 1]),                             "INVALID_FIELD kpis[1]"),
+        ("less than no record",   few,                                       "INVALID_FIELD record_limit"),
+        ("a day of nothing",      no_day,                                    "INVALID_FIELD as_of"),
+        ("full: false",           half_consistent, "INVALID_FIELD consistency.fully_consistent"),
+        ("all at once",           all_wrong,
+            "INVALID_FIELD subject.partner.partner_id kpis[0] window as_of earlier record_limit"),
+        ("no such partner",       of("no-one"), "SUBJECT_NOT_FOUND id=no-one kind=partner"),
     ], call).await;
 }
 

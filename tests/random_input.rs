@@ -20,13 +20,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use channel_kpi::proto::FILE_DESCRIPTOR_SET;
 use channel_kpi::proto::channelkpi::v1::record_key::Key;
 use channel_kpi::proto::channelkpi::v1::{
-    BatchGetScorecardsRequest, Bucket, ConfigureTenantRequest, CreateTenantRequest, DeleteTenantRequest,
-    Dimension, ExplainChangeRequest, ExplainedFigure, FigureKind, GetDataQualityRequest,
+    BatchGetScorecardsRequest, Bucket, CompareKnowledgeRequest, ConfigureTenantRequest, CreateTenantRequest,
+    DeleteTenantRequest, Dimension, ExplainChangeRequest, ExplainedFigure, FigureKind, GetDataQualityRequest,
     GetLeaderboardRequest, GetMarketingPerformanceRequest, GetPipelineRequest, GetRecordRequest,
-    GetScorecardRequest, GetSeriesRequest, GetTenantRequest, IngestRecordsRequest, LeaderboardQuery,
-    ListContributingRecordsRequest, ListRecordsRequest, ListScorecardsRequest, OpenFeed, RankedBy, RecordKey,
-    RecordKind, ScorecardQuestion, Subject, SubjectKind, Terms, View, WatchLeaderboardRequest, WriteMode,
-    WriteRecordsRequest, ingest_records_request,
+    GetScorecardRequest, GetSeriesRequest, GetTenantRequest, IngestRecordsRequest, Knowledge,
+    LeaderboardQuery, ListContributingRecordsRequest, ListRecordsRequest, ListScorecardsRequest, OpenFeed,
+    RankedBy, RecordKey, RecordKind, ScorecardQuestion, Subject, SubjectKind, Terms, View,
+    WatchLeaderboardRequest, WriteMode, WriteRecordsRequest, ingest_records_request,
 };
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, Kind, MapKey, MessageDescriptor, Value};
@@ -34,7 +34,7 @@ use scorecard::{march, partner, row};
 use sidecar::{Caller, Sidecar};
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
-use worked_example::{records, settings};
+use worked_example::{noon, records, settings};
 
 /// Requests of each of the three sorts, at each RPC.
 const REQUESTS_PER_SORT: usize = 400;
@@ -54,7 +54,7 @@ async fn whatever_comes_is_answered_or_refused() {
 
     let methods = methods();
     let paths: Vec<&str> = methods.iter().map(|(path, _)| path.as_ref()).collect();
-    assert_eq!(paths.len(), 19, "{paths:?}");
+    assert_eq!(paths.len(), 20, "{paths:?}");
     let mut dice = Dice(20_240_331);
     for (path, input) in &methods {
         let channel = sidecar.connect().await;
@@ -225,6 +225,11 @@ fn good_request(path: &str) -> Vec<u8> {
             let dimension = Dimension::Partner.into();
             ExplainChangeRequest { explained_figure, dimension, window, as_of, ..Default::default() }
                 .encode_to_vec()
+        }
+        "CompareKnowledge" => {
+            let GetScorecardRequest { subject, window, as_of, .. } = march(partner("A"));
+            let earlier = Some(Knowledge { known_at: noon("03-10"), received_by: None });
+            CompareKnowledgeRequest { subject, window, as_of, earlier, ..Default::default() }.encode_to_vec()
         }
         "GetLeaderboard" => {
             let GetScorecardRequest { as_of, .. } = march(Subject::default());

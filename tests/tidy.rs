@@ -141,6 +141,7 @@ const NO_KPIS: &[&str] = &[
     "peers.rs",
     "leaderboard.rs",
     "trend.rs",
+    "season.rs",
     "drivers.rs",
     "significance.rs",
     "forecast.rs",

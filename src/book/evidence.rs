@@ -110,10 +110,10 @@ pub struct FirstEvidence<'a> {
 }
 
 /// A record behind a figure with what it adds: as much as its sum needs.
-struct Found<'a> {
+pub(super) struct Found<'a> {
     row: &'a Row,
-    place: Place<'a>,
-    amount: Option<Amount>,
+    pub(super) place: Place<'a>,
+    pub(super) amount: Option<Amount>,
     oldest_rate_on: Option<Date>,
 }
 
@@ -213,7 +213,7 @@ impl Behind {
 }
 
 /// On how many of `dates` a deal was in work: open, or opened and ended.
-fn work_days(end: &Row, dates: DateRange) -> i32 {
+pub(super) fn work_days(end: &Row, dates: DateRange) -> i32 {
     let (opened_on, ended_on) = (end.other_on, end.on);
     if opened_on == ended_on {
         return i32::from(dates.contains(ended_on));
@@ -299,15 +299,23 @@ impl Book {
 
     /// All records behind a figure, in no order.
     fn found_behind<'a>(&'a self, scope: &'a Scope, asked: Behind) -> impl Iterator<Item = Found<'a>> {
+        self.rows_behind(scope, asked).map(move |(row, parts)| self.found(row, parts, asked))
+    }
+
+    /// The entries of all records behind a figure, in no order.
+    pub(super) fn rows_behind<'a>(
+        &'a self,
+        scope: &'a Scope,
+        asked: Behind,
+    ) -> impl Iterator<Item = (&'a Row, Parts<'a>)> {
         let (from, last) = asked.days();
         let sheets = asked.figure.sheets().iter();
         let entries =
             sheets.flat_map(move |&sheet| self.pages.entries(&self.pools, sheet, scope, from, last));
-        let counted = entries.filter(move |(row, _)| asked.counts(row));
-        counted.map(move |(row, parts)| self.found(row, parts, asked))
+        entries.filter(move |(row, _)| asked.counts(row))
     }
 
-    fn found<'a>(&'a self, row: &'a Row, parts: Parts<'_>, asked: Behind) -> Found<'a> {
+    pub(super) fn found<'a>(&'a self, row: &'a Row, parts: Parts<'_>, asked: Behind) -> Found<'a> {
         let dictionary = &self.records.dictionary;
         let (kind, id) = if row.event.is_of_deal() {
             (ContributorKind::Deal, dictionary.deals.name(DealRef::new(row.of)))
@@ -353,7 +361,7 @@ impl Book {
     }
 
     /// What became of a row's deal or prospect by `as_of`, and when.
-    fn fate(&self, row: &Row, asked: Behind) -> (Fate, Option<Date>) {
+    pub(super) fn fate(&self, row: &Row, asked: Behind) -> (Fate, Option<Date>) {
         let (fate, on) = match row.event {
             Event::DealOpened(outcome) => (Fate::Deal(outcome), row.other_on),
             Event::DealEnded(outcome) => (Fate::Deal(outcome), row.on),

@@ -276,7 +276,7 @@ proptest! {
                     let of_kind = oracle.keys().filter(|key| kind_of(key) == kind);
                     let current = of_kind.filter_map(|key| oracle.versions(key).pop());
                     let expected: Vec<StoredVersion> =
-                        current.filter(|stored| include_deleted || !is_deleted(&stored.version.record)).collect();
+                        current.filter(|stored| include_deleted || !stored.version.record.is_deleted()).collect();
                     let listed = book.records().list(kind, None, 100, include_deleted);
                     prop_assert_eq!(&listed, &expected, "{:?}", kind);
                     let mut walked: Vec<StoredVersion> = Vec::new();
@@ -432,22 +432,6 @@ fn kind_of(key: &RecordKey) -> RecordKind {
         RecordKey::Rate(_) => RecordKind::Rate,
         RecordKey::Strategy(_) => RecordKind::Strategy,
         RecordKey::Settings => RecordKind::Settings,
-    }
-}
-
-fn is_deleted(record: &Record) -> bool {
-    match record {
-        Record::Partner(_, state) => state.is_deleted(),
-        Record::Unit(_, state) => state.is_deleted(),
-        Record::Employee(_, state) => state.is_deleted(),
-        Record::Lead(_, state) => state.is_deleted(),
-        Record::Deal(_, state) => state.is_deleted(),
-        Record::Channel(_, state) => state.is_deleted(),
-        Record::Spend(_, state) => state.is_deleted(),
-        Record::Target(_, state) => state.is_deleted(),
-        Record::Rate(_, state) => state.is_deleted(),
-        Record::Strategy(_, state) => state.is_deleted(),
-        Record::Settings(_) => false,
     }
 }
 

@@ -34,7 +34,7 @@ pub struct Recollection {
 }
 
 /// A place in the other book's records: what lies on shelves, then leads and deals by their numbers.
-enum Place {
+pub(super) enum Place {
     Shelves(Cursor),
     Leads(usize),
     Deals(usize),
@@ -65,14 +65,9 @@ struct Renumbering<'a> {
 // === impl Recollection ===
 
 impl Recollection {
-    /// Begins a book of what was known then of all that `other` shows now. Where there were no settings yet, the
-    /// first ones hold.
-    pub fn begin(other: &Book, knowledge: Knowledge) -> Self {
-        Self::of_revision(other.revision, knowledge)
-    }
-
-    /// The same of what a book showed when it had that revision.
-    pub(super) fn of_revision(revision: u64, knowledge: Knowledge) -> Self {
+    /// Begins a book of what was known then of what a book showed when it had that revision. Where there were no
+    /// settings yet, the first ones hold.
+    pub fn of_revision(revision: u64, knowledge: Knowledge) -> Self {
         let mut book = Book { revision, ..Book::default() };
         let arrival = book.records.arrivals.note(revision, Instant::FIRST);
         let next = Some(Place::Shelves(Cursor::START));

@@ -53,8 +53,10 @@ mod records;
 mod regions;
 #[cfg(test)]
 mod replaced;
+mod restated;
 mod roster;
 mod scope;
+mod season;
 #[cfg(test)]
 mod small_tenant;
 mod snapshot;
@@ -106,6 +108,7 @@ pub use self::patience::IsAwaited;
 pub use self::pipeline::Found;
 pub use self::quality::{Finding, FindingKind, Quality, QualityQuestion};
 pub use self::records::{Cursor, StoredVersion};
+pub use self::restated::{Between, Changed, Changes, MovedQuestion, Traces};
 pub use self::scope::Scope;
 pub use self::snapshot::{Restoring, SliceError, Taking};
 pub use self::standing::Stood;

@@ -57,16 +57,18 @@ impl Default for PartnerRegions {
 impl Book {
     /// What became by `as_of` of all prospects of a region that came in `dates`.
     pub fn region_cohort(&self, region: &Term, dates: DateRange, as_of: Date) -> Cohort {
-        let Some(region) = self.records.dictionary.terms.get(region.as_str()) else {
-            return Cohort::default(); // nothing names it
-        };
+        self.scope_of_region(region).map_or_else(Cohort::default, |scope| self.cohort(&scope, dates, as_of))
+    }
+
+    /// All that is a region's. None where nothing names it.
+    pub(super) fn scope_of_region(&self, region: &Term) -> Option<Scope> {
+        let region = self.records.dictionary.terms.get(region.as_str())?;
         let regions = Regions {
             asked: [Some(region)].into_iter().collect(),
             of_partners: self.rosters.regions_of_partners().clone(),
         };
         let test = Test { regions: Some(regions), ..Test::default() }.about(&self.pools);
-        let scope = Scope { roles: Roles::default(), slots: None, desks: None, test: Some(test) };
-        self.cohort(&scope, dates, as_of)
+        Some(Scope { roles: Roles::default(), slots: None, desks: None, test: Some(test) })
     }
 }
 

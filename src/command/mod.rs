@@ -20,6 +20,7 @@ mod premises;
 mod quality;
 mod recommend;
 mod records;
+mod restate;
 mod scorecard;
 mod series;
 mod serve;
@@ -88,6 +89,8 @@ enum Command {
     Plan(plan::PlanCommand),
     /// Show whether a strategy works: what it did to those that it is for, beside all others.
     Strategy(strategy::StrategyCommand),
+    /// Show what is told anew: KPIs as they were known at two times, and the records that made the difference.
+    Restate(restate::RestateCommand),
     /// Show the open deals, how long they are protected, what changed, and how targets stand.
     Pipeline(pipeline::PipelineCommand),
     /// Show what came by each marketing channel, what it cost, and whether it pays.
@@ -125,6 +128,7 @@ pub fn run(line: CommandLine) -> ExitCode {
             Command::Recommend(command) => command.run().await,
             Command::Plan(command) => command.run().await,
             Command::Strategy(command) => command.run().await,
+            Command::Restate(command) => command.run().await,
             Command::Pipeline(command) => command.run().await,
             Command::Channels(command) => command.run().await,
             Command::Records(command) => command.run().await,

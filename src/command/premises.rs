@@ -199,7 +199,7 @@ fn exchange(text: &str) -> Result<Exchange, String> {
     }
 }
 
-fn instant(text: &str) -> Result<Timestamp, String> {
+pub(super) fn instant(text: &str) -> Result<Timestamp, String> {
     let parsed = DateTime::parse_from_rfc3339(text)
         .map_err(|_| format!("`{text}` isn't an instant like 2024-03-31T18:00:00Z"))?;
     Ok(Timestamp { seconds: parsed.timestamp(), nanos: parsed.timestamp_subsec_nanos().cast_signed() })

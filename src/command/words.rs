@@ -177,6 +177,8 @@ pub fn absence(reason: i32) -> String {
         Ok(AbsentReason::FactorIsZero) => "a factor is 0".into(),
         Ok(AbsentReason::DaysToCome) => "days to come".into(),
         Ok(AbsentReason::TooFewSubjects) => "too few to compare".into(),
+        Ok(AbsentReason::TooFewYears) => "too few years".into(),
+        Ok(AbsentReason::SeasonIsZero) => "index is 0".into(),
         Ok(AbsentReason::Unspecified) | Err(_) => "absent".into(), // a newer sidecar's reason
     }
 }

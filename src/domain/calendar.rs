@@ -199,6 +199,11 @@ impl Month {
         Self(self.0 + 1)
     }
 
+    /// Which month of the year it is: 0 is January.
+    pub const fn of_year(self) -> usize {
+        self.0.rem_euclid(12) as usize
+    }
+
     /// Months from `earlier` to this one.
     pub const fn since(self, earlier: Self) -> i32 {
         self.0 - earlier.0

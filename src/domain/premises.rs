@@ -117,6 +117,16 @@ impl Knowledge {
         *self == Self::default()
     }
 
+    /// Whether all that is included here is included in `later`, too, whatever versions there are.
+    pub fn is_within(&self, later: &Self) -> bool {
+        let is_within = |here: Option<Instant>, there: Option<Instant>| match (here, there) {
+            (_, None) => true,
+            (None, Some(_)) => false,
+            (Some(here), Some(there)) => here <= there,
+        };
+        is_within(self.known_at, later.known_at) && is_within(self.received_by, later.received_by)
+    }
+
     /// Whether a version of this `update_time`, received first at `received_time`, was known.
     pub fn includes(&self, update_time: Instant, received_time: Instant) -> bool {
         self.known_at.is_none_or(|known_at| update_time <= known_at)

@@ -106,6 +106,22 @@ pub enum RecordKey {
 // === impl Record ===
 
 impl Record {
+    pub fn is_deleted(&self) -> bool {
+        match self {
+            Self::Partner(_, state) => state.is_deleted(),
+            Self::Unit(_, state) => state.is_deleted(),
+            Self::Employee(_, state) => state.is_deleted(),
+            Self::Lead(_, state) => state.is_deleted(),
+            Self::Deal(_, state) => state.is_deleted(),
+            Self::Channel(_, state) => state.is_deleted(),
+            Self::Spend(_, state) => state.is_deleted(),
+            Self::Target(_, state) => state.is_deleted(),
+            Self::Rate(_, state) => state.is_deleted(),
+            Self::Strategy(_, state) => state.is_deleted(),
+            Self::Settings(_) => false,
+        }
+    }
+
     pub fn key(&self) -> RecordKey {
         match self {
             Self::Partner(id, _) => RecordKey::Partner(id.clone()),

@@ -68,6 +68,10 @@ pub enum Absent {
     DaysToCome,
     /// Too few subjects to compare, on one side or the other.
     TooFewSubjects,
+    /// Of a calendar month too few years are known.
+    TooFewYears,
+    /// Nobody purchased in the season in other years, so that nothing can be divided by its index.
+    SeasonIsZero,
 }
 
 pub type Figure = Result<Ratio, Absent>;

@@ -17,6 +17,7 @@ pub mod pipeline;
 pub mod position;
 pub mod recommendation;
 pub mod rules;
+pub mod season;
 pub mod significance;
 pub mod standing;
 pub mod strategy_effect;

@@ -4,6 +4,7 @@ mod advice;
 mod explain;
 mod plan;
 mod recommend;
+mod restate;
 mod strategy;
 
 use tonic::Request;
@@ -38,5 +39,12 @@ impl<J: Journal> pb::analysis_service_server::AnalysisService for Rpc<J> {
         request: Request<pb::EvaluateStrategyRequest>,
     ) -> RpcResult<pb::EvaluateStrategyResponse> {
         strategy::evaluate(self, request).await
+    }
+
+    async fn compare_knowledge(
+        &self,
+        request: Request<pb::CompareKnowledgeRequest>,
+    ) -> RpcResult<pb::CompareKnowledgeResponse> {
+        restate::compare(self, request).await
     }
 }

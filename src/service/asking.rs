@@ -70,6 +70,26 @@ impl<J: Journal> Rpc<J> {
         .await
     }
 
+    /// Asks a question of what was known at several times, on a thread that may block: it has the books built itself,
+    /// one after the other.
+    pub(super) async fn ask_in_hindsight<T: Send + 'static>(
+        &self,
+        tenant: &Arc<Tenant<J>>,
+        question: impl FnOnce(&Tenant<J>, &Caller) -> Result<T, Status> + Send + 'static,
+    ) -> Result<T, Status> {
+        let tenant = Arc::clone(tenant);
+        let turn = tenant.hindsight_turn().await;
+        let gone = CancellationToken::new();
+        let _guard = gone.clone().drop_guard();
+        let caller = Caller(Some(gone));
+        blocking(move || {
+            let _turn = turn;
+            caller.still_waits()?;
+            question(&tenant, &caller)
+        })
+        .await
+    }
+
     /// Asks a question at once where it weighs little, in rows that it reads, and nobody holds the book;
     /// otherwise as [`Self::ask`] does.
     pub(super) async fn ask_weighed<T: Send + 'static>(

@@ -8,8 +8,8 @@
 //! 3. An empty text is an absent one. An enum number that this server doesn't know is refused.
 //!
 //! Within: `path` says where and what, `value` reads single values, `premises` what questions rest on, and
-//! `record`, `feed`, `question`, `contributing`, `explain`, `recommend`, `strategy`, `quality` and `tenant` the
-//! requests of the services.
+//! `record`, `feed`, `question`, `contributing`, `explain`, `recommend`, `restate`, `strategy`, `quality` and `tenant`
+//! the requests of the services.
 
 mod contributing;
 mod explain;
@@ -22,6 +22,7 @@ mod quality;
 mod question;
 mod recommend;
 mod record;
+mod restate;
 mod series;
 mod strategy;
 mod tenant;
@@ -43,6 +44,7 @@ pub use recommend::{
     AdviceQuestion, PlanQuestion, RecommendationsQuestion, Whom, get_plan, list_recommendations,
 };
 pub use record::{Accepted, RECORDS_MAX, Refusal, WriteMode, record, write_records};
+pub use restate::{RestateQuestion, compare_knowledge};
 pub use series::{SeriesQuestion, get_series};
 pub use strategy::{StrategyQuestion, evaluate_strategy};
 pub use tenant::{

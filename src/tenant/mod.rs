@@ -29,7 +29,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
-use crate::book::{Batch, Book, Recollection, Taking};
+use crate::book::{Batch, Between, Book, Changed, Changes, Recollection, Taking};
 use crate::domain::calendar::Instant;
 use crate::domain::ids::{SourceId, TenantId};
 use crate::domain::premises::Knowledge;
@@ -148,13 +148,47 @@ impl<J: Journal> Tenant<J> {
     /// The book of what was known then, of the revision that this one shows now. Blocks; readers and writes
     /// go on meanwhile. None once `is_cancelled`.
     pub fn book_as_known(&self, knowledge: Knowledge, is_cancelled: impl Fn() -> bool) -> Option<Book> {
-        let mut recollection = Recollection::begin(&self.book.read(), knowledge);
+        let revision = self.book.read().revision();
+        self.book_of_revision(revision, knowledge, is_cancelled)
+    }
+
+    /// The same of a revision that this book has shown.
+    pub fn book_of_revision(
+        &self,
+        revision: u64,
+        knowledge: Knowledge,
+        is_cancelled: impl Fn() -> bool,
+    ) -> Option<Book> {
+        let mut recollection = Recollection::of_revision(revision, knowledge);
+        self.in_slices(|book, count| recollection.take_slice(book, count), is_cancelled)?;
+        Some(recollection.finish())
+    }
+
+    /// The records of a revision that this book has shown which have versions between two knowledges. Blocks;
+    /// readers and writes go on meanwhile. None once `is_cancelled`.
+    pub fn changed_between(
+        &self,
+        revision: u64,
+        between: Between,
+        is_cancelled: impl Fn() -> bool,
+    ) -> Option<Changed> {
+        let mut changes = Changes::of_revision(revision, between);
+        self.in_slices(|book, count| changes.take_slice(book, count), is_cancelled)?;
+        Some(changes.finish())
+    }
+
+    /// Looks at the records in slices, until there is no more. None once `is_cancelled`.
+    fn in_slices(
+        &self,
+        mut take_slice: impl FnMut(&Book, usize) -> bool,
+        is_cancelled: impl Fn() -> bool,
+    ) -> Option<()> {
         loop {
             if is_cancelled() {
                 return None;
             }
-            if !recollection.take_slice(&self.book.read(), snapshot::SLICE_RECORDS) {
-                return Some(recollection.finish());
+            if !take_slice(&self.book.read(), snapshot::SLICE_RECORDS) {
+                return Some(());
             }
         }
     }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the test vectors of our statistics with those of others: SciPy, statsmodels and pymannkendall.
+"""Makes the test vectors of our statistics with those of others: NumPy, SciPy, statsmodels and pymannkendall.
 
 The same bytes come out of every run: what is random is seeded. To run it again, from the project's root:
 
@@ -27,6 +27,11 @@ forecast.json: values of quarters that have ended, the oldest first, and of the 
 strategy.json: [before, after] of those that a strategy is for, and of the others
   effect       the mean difference of the one less that of the other
   interval     Welch's, 95 %      scipy.stats.ttest_ind(equal_var=False).confidence_interval()
+season.json: cohorts of whole months [year, month, prospects, purchased], with
+  index_of_months      by calendar month, January first: pooled rate / mean of the twelve; `null` where absent
+  prospects_in_window  by calendar month: what weighs the index of the window
+  observed             the window's [purchased, prospects]
+  index, adjusted      of the window; `null` where absent
 """
 
 import json
@@ -242,6 +247,84 @@ def listed(cases, indent):
     return f"[\n{lines}\n{indent}]"
 
 
+def season(name, cohorts, window, observed):
+    rows = numpy.array(cohorts, dtype=numpy.int64).reshape(-1, 4)
+    rows = rows[rows[:, 2] > 0]
+    place = rows[:, 1] - 1
+    years, prospects, purchased = (
+        numpy.bincount(place, weights=weights, minlength=12) for weights in (None, rows[:, 2], rows[:, 3])
+    )
+    indices = numpy.full(12, numpy.nan)
+    if (years > 0).all() and purchased.any():
+        rates = purchased / prospects
+        indices = numpy.where(years >= 2, rates / rates.mean(), numpy.nan)
+    weights = numpy.array(window)
+    index = adjusted = numpy.nan
+    if weights.any() and not numpy.isnan(indices[weights > 0]).any():
+        index = numpy.average(indices[weights > 0], weights=weights[weights > 0])
+        if index > 0:
+            adjusted = observed[0] / observed[1] / index
+    told = lambda number: None if numpy.isnan(number) else float(number)
+    return {
+        "name": name,
+        "cohorts": cohorts,
+        "prospects_in_window": window,
+        "observed": observed,
+        "index_of_months": [told(index) for index in indices],
+        "index": told(index),
+        "adjusted": told(adjusted),
+    }
+
+
+def window_of(**counts):
+    names = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+    return [counts.get(name, 0) for name in names]
+
+
+def seasons():
+    dice = random.Random(1999)
+
+    def years(first, last, most=90):
+        rows = []
+        for year in range(first, last + 1):
+            for month in range(1, 13):
+                prospects = dice.randint(1, most)
+                rows.append([year, month, prospects, dice.randint(0, prospects)])
+        return rows
+
+    def but(rows, change):
+        return [[year, month, *change(year, month, prospects, purchased)] for year, month, prospects, purchased in rows]
+
+    flat = [[year, month, 8, 2] for year in (2022, 2023) for month in range(1, 13)]
+    dip = but(flat, lambda year, month, all, some: (all, 1 if month == 8 else 2))
+    may, august = (window_of(may=3), [1, 3]), (window_of(aug=1), [1, 1])
+    yield season("every month alike", flat, *may)
+    yield season("a weak August", dip, window_of(aug=10), [1, 10])
+    yield season("a weak August in a quarter", dip, window_of(jul=12, aug=3, sep=9), [6, 24])
+    yield season("a weak August, though nobody came in it", dip, window_of(jul=12, sep=9), [6, 21])
+    yield season("nobody came", dip, window_of(), [0, 0])
+    none_in_august = but(dip, lambda year, month, all, some: (all, 0 if month == 8 else some))
+    yield season("nobody purchased in other Augusts", none_in_august, *august)
+    yield season("nobody ever purchased", but(dip, lambda year, month, all, some: (all, 0)), *august)
+    yield season("one year alone", flat[:12], *may)
+    yield season("one year, and the month in question twice", flat[:12] + [[2023, 5, 4, 4]], *may)
+    yield season("a month is missing", [row for row in flat if row[1] != 6], *may)
+    yield season("to a month nobody came", but(flat, lambda y, m, all, some: (0, 0) if m == 6 else (all, some)), *may)
+    one_may = but(flat, lambda y, m, all, some: (0, 0) if (y, m) == (2023, 5) else (all, some))
+    yield season("a month in a year to which nobody came", one_may, *may)
+    yield season("nothing is known", [], *may)
+    for last in (2021, 2022, 2023, 2024, 2025, 2029):
+        window = [dice.choice([0, 0, 0, dice.randint(1, 50)]) for _ in range(12)]
+        window[dice.randrange(12)] += 1
+        observed = [dice.randint(0, sum(window)), sum(window)]
+        yield season(f"2020 to {last}", years(2020, last), window, observed)
+        window = [dice.randint(1, 3000) for _ in range(12)]
+        observed = [sum(window) // 3, sum(window)]
+        yield season(f"2020 to {last}, many, a whole year", years(2020, last, 10**9), window, observed)
+        some = [row for row in years(2020, last) if dice.random() < 0.8]
+        yield season(f"2020 to {last} with gaps", some, window_of(nov=5, dec=2), [2, 7])
+
+
 def write(name, cases):
     (FOLDER / name).write_text(listed(cases, "") + "\n", encoding="utf-8")
 
@@ -257,3 +340,4 @@ if __name__ == "__main__":
     write_groups("proportions.json", proportions())
     write("forecast.json", forecasts())
     write("strategy.json", strategies())
+    write("season.json", seasons())

@@ -2,7 +2,7 @@
 
 use channel_kpi::proto::channelkpi::v1::{
     AverageDealSize, Change, CloseRate, ComparedFigure, DealCount, DealSuccess, DealVelocity, Figure,
-    GetScorecardResponse, MarketingReturn, OpportunityPipeline, Position, Scorecard, ValueScore,
+    GetScorecardResponse, MarketingReturn, OpportunityPipeline, Position, Scorecard, Season, ValueScore,
 };
 use channel_kpi::proto::google::r#type::Money;
 
@@ -199,6 +199,7 @@ impl Lines {
             let rate = rate_figure(context.region_figure.as_ref());
             self.remarks.push(format!("Close rate of the region {}: {rate}.", context.region));
         }
+        self.remarks.extend(context.season.as_ref().and_then(season));
     }
 
     fn deal_velocity(&mut self, kpi: &DealVelocity) {
@@ -331,11 +332,24 @@ impl Lines {
     }
 }
 
+/// What the season says of a close rate. None where there is no rate that it could bear on.
+fn season(season: &Season) -> Option<String> {
+    let index = number_figure(season.index.as_ref(), 3);
+    match ratio(season.adjusted.as_ref()) {
+        Some(adjusted) => {
+            let adjusted = percent(adjusted.quotient);
+            Some(format!("Close rate without the season: {adjusted}; the index of these days is {index}."))
+        }
+        None if season.months.iter().all(|month| month.window_prospect_count == 0) => None,
+        None => Some(format!("Close rate without the season: {}.", rate_figure(season.adjusted.as_ref()))),
+    }
+}
+
 #[cfg(test)]
 pub mod tests {
     use channel_kpi::proto::channelkpi::v1::{
-        AbsentReason, DateRange, Definition, Interval, PartnerSubject, Quantity, Ratio, Subject, Trend,
-        figure, quantity, subject,
+        AbsentReason, DateRange, Definition, Interval, PartnerSubject, Quantity, Ratio, SeasonMonth, Subject,
+        Trend, figure, quantity, subject,
     };
     use channel_kpi::proto::google::r#type::Date;
 
@@ -440,6 +454,25 @@ Missed deals: 1, worth 300.00 USD; 1 lost to a competitor, 0 expired.";
         let on_a_day = "USD, converted at the rates of 2024-03-31, the oldest from 2024-02-28; dates";
         assert!(told(oldest, rates_on).contains(on_a_day), "{}", told(oldest, rates_on));
         assert!(told(None, rates_on).contains("USD; dates"), "nothing was converted");
+    }
+
+    #[test]
+    fn a_season_is_told_where_it_bears_on_a_rate() {
+        let quotient = |quotient| {
+            let ratio = Ratio { quotient, ..Ratio::default() };
+            Some(Figure { result: Some(figure::Result::Value(ratio)) })
+        };
+        let months =
+            |window_prospect_count| vec![SeasonMonth { window_prospect_count, ..SeasonMonth::default() }];
+        let of = |index, adjusted, count| {
+            season(&Season { index, adjusted, months: months(count), ..Season::default() })
+        };
+        let expected = "Close rate without the season: 31.50 %; the index of these days is 0.913.";
+        assert_eq!(of(quotient(0.9127), quotient(0.315), 3).as_deref(), Some(expected));
+        let too_few = || absent(AbsentReason::TooFewYears);
+        let expected = "Close rate without the season: too few years.";
+        assert_eq!(of(too_few(), too_few(), 3).as_deref(), Some(expected));
+        assert_eq!(of(absent(AbsentReason::NoProspect), absent(AbsentReason::NoProspect), 0), None);
     }
 
     #[test]

@@ -7,8 +7,10 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request};
 
 use super::*;
+use crate::book::Between;
 use crate::clock::Clock;
 use crate::config::Limits;
+use crate::domain::calendar::{Date, Instant};
 use crate::domain::ids::TenantId;
 use crate::journal::sqlite::SqliteJournal;
 use crate::proto::FILE_DESCRIPTOR_SET;
@@ -16,7 +18,7 @@ use crate::proto::channelkpi::v1 as pb;
 use crate::proto::channelkpi::v1::admin_service_client::AdminServiceClient;
 use crate::proto::channelkpi::v1::kpi_service_client::KpiServiceClient;
 use crate::proto::channelkpi::v1::record_service_client::RecordServiceClient;
-use crate::proto::google::r#type::Date;
+use crate::proto::google::r#type as google;
 use crate::server::{Listen, Server, Stack};
 use crate::service::leaderboard_service::WatchedBoards;
 use crate::service::routes;
@@ -79,7 +81,7 @@ fn many_boards(year: i32) -> pb::BatchGetScorecardsRequest {
     let question = |day| pb::ScorecardQuestion {
         subject: Some(pb::Subject { subject: Some(pb::subject::Subject::Partner(partner.clone())) }),
         window: Some(pb::Window { window: Some(pb::window::Window::LastDays(1)) }),
-        as_of: Some(Date { year, month: 3, day }),
+        as_of: Some(google::Date { year, month: 3, day }),
         ..pb::ScorecardQuestion::default()
     };
     let questions = (1..=20).map(question).collect();
@@ -148,6 +150,39 @@ fn a_question_learns_in_its_middle_that_nobody_waits() {
         go_on.send(()).expect("it waits");
         let end = tokio::task::spawn_blocking(move || end.recv()).await.expect("it doesn't panic");
         assert_eq!(end.expect("it is told"), Err(Code::Cancelled));
+    });
+}
+
+#[test]
+fn looking_at_records_ends_where_nobody_waits() {
+    runtime().block_on(async {
+        let served = Served::start().await;
+        let (at_middle, mut is_at_middle) = tokio::sync::mpsc::channel(1);
+        let (go_on, goes_on) = mpsc::channel::<()>();
+        let (tell_end, end) = mpsc::channel();
+        let earlier = Knowledge { known_at: Some(Instant::FIRST), received_by: None };
+        let between = Between { earlier, later: Knowledge::default() };
+        let question = move |tenant: &Tenant<SqliteJournal>, caller: &Caller| {
+            let revision = tenant.book().revision();
+            let look = || tenant.changed_between(revision, between, || caller.has_gone());
+            let while_awaited = look();
+            at_middle.try_send(()).expect("there is room");
+            goes_on.recv().expect("the test goes on");
+            let book = tenant.book_of_revision(revision, earlier, || caller.has_gone());
+            tell_end.send((while_awaited, look(), book.is_some())).expect("the test waits");
+            Ok(())
+        };
+        let (rpc, tenant) = (served.rpc.clone(), Arc::clone(&served.tenant));
+        let asking = tokio::spawn(async move { rpc.ask_in_hindsight(&tenant, question).await });
+        is_at_middle.recv().await.expect("it begins");
+        asking.abort();
+        assert!(asking.await.is_err_and(|error| error.is_cancelled()));
+        go_on.send(()).expect("it waits");
+        let end = tokio::task::spawn_blocking(move || end.recv()).await.expect("it doesn't panic");
+        let (while_awaited, afterwards, is_built) = end.expect("it is told");
+        let changed = while_awaited.expect("somebody waited");
+        assert_eq!(changed.others_behind(&[], Date::LAST).count(), 1, "the partner");
+        assert_eq!((afterwards, is_built), (None, false));
     });
 }
 

@@ -2,29 +2,32 @@
 //! rows share.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tonic::Status;
 
 use super::parse::{CardQuestion, View};
 use super::reads::Reads;
-use super::render::scorecard::{self, Card, Evidence, More, Stand, ValueGround, Whose};
+use super::render::scorecard::{self, Card, Evidence, More, SeasonGround, Stand, ValueGround, Whose};
 use super::{as_of_or_today, failure, weight};
 use crate::book::{
     Behind, BoardQuestion, Book, FigureKind, FirstEvidence, Fold, KeptBoard, MarketingQuestion, Scope, Stood,
 };
 use crate::domain::calendar::{Date, DateRange, Instant};
 use crate::domain::filter::{Dimension, Filter, GroupValue};
+use crate::domain::ids::Term;
 use crate::domain::premises::RatesOn;
 use crate::domain::record::Settings;
 use crate::domain::subject::{Subject, SubjectKind};
 use crate::domain::window::{Comparison, Window};
 use crate::kpi::Kpi;
 use crate::kpi::close_rate::close_rate;
-use crate::kpi::figure::Figure;
+use crate::kpi::figure::Absent;
 use crate::kpi::marketing_channel::Basis;
 use crate::kpi::pipeline::Worth;
+use crate::kpi::season::Season;
 use crate::proto::channelkpi::v1 as pb;
 use crate::service::asking::ROWS_AT_ONCE_MAX;
 
@@ -45,6 +48,8 @@ pub struct Cards<'a> {
     rates: RatesOn,
     place: Place,
     boards: Option<Boards>,
+    /// By region, and of the tenant, as far as they were told.
+    seasons: RefCell<BTreeMap<Option<Term>, Result<Season, Absent>>>,
 }
 
 /// Where the window stands.
@@ -100,6 +105,7 @@ impl<'a> Cards<'a> {
             rates: asked.premises.exchange.rates_in(&now),
             place: Place::Alone,
             boards: None,
+            seasons: RefCell::default(),
         })
     }
 
@@ -121,7 +127,13 @@ impl<'a> Cards<'a> {
             rates,
             place: Place::Series { open_before_count },
             boards: None,
+            seasons: RefCell::default(),
         }
+    }
+
+    /// Beside no other window.
+    pub fn compared_with_nothing(self) -> Self {
+        Self { before: None, ..self }
     }
 
     /// The question's window as dates.
@@ -221,6 +233,10 @@ impl<'a> Cards<'a> {
         self.now.as_of
     }
 
+    pub fn rates(&self) -> RatesOn {
+        self.rates
+    }
+
     pub fn subject(&self, subject: &Subject) -> Result<Card<'_>, Status> {
         self.of_scope(subject, &self.scope_of(subject)?, self.book.identify(subject))
     }
@@ -238,7 +254,7 @@ impl<'a> Cards<'a> {
         (survivor, name): (Subject, Option<&'c str>),
     ) -> Result<Card<'c>, Status> {
         let filter = &self.asked.premises.filter;
-        let whose = Whose::Subject(survivor.clone());
+        let whose = Whose::Subject(survivor);
         let Some(boards) = &self.boards else {
             let of = CardOf { subject, filter, scope, peer_scope: scope, kept: None };
             return Ok(self.card(&of, whose, name));
@@ -265,9 +281,6 @@ impl<'a> Cards<'a> {
             rates_on.push(oldest_rate_on);
         }
         card.oldest_rate_on = card.oldest_rate_on.into_iter().chain(rates_on.into_iter().flatten()).min();
-        if let Some(more) = &mut card.more {
-            more.region = self.region_of(&survivor);
-        }
         Ok(card)
     }
 
@@ -330,14 +343,7 @@ impl<'a> Cards<'a> {
         let kept = kept.map(|boards| &*boards.now);
         let (now, now_rate_on) = self.stand(of, &self.now, kept, open_before_count);
         let (before, before_rate_on) = before.map(|(_, stand)| stand).unzip();
-        let more = (self.asked.view >= View::Full).then(|| More {
-            won: self.book.won_deals(scope, self.now.counted(), self.rates),
-            close_rate_year_before: self
-                .now
-                .compared(Comparison::YearBefore)
-                .map(|window| close_rate(&self.book.cohort(scope, window.counted(), window.as_of))),
-            region: None,
-        });
+        let more = (self.asked.view >= View::Full).then(|| self.more(&whose, scope));
         let oldest_rate_on = [now_rate_on, before_rate_on.flatten()].into_iter().flatten().min();
         Card {
             whose,
@@ -459,12 +465,33 @@ impl<'a> Cards<'a> {
         (ValueGround { tenant: tenant.measures, past_won_amounts_e4, own }, oldest_rate_on)
     }
 
-    /// A partner's region and the rate of all prospects of that region in the window.
-    fn region_of(&self, survivor: &Subject) -> Option<(String, Figure)> {
-        let Subject::Partner { partner, .. } = survivor else { return None };
-        let region = self.book.region_of(partner)?;
-        let cohort = self.book.region_cohort(&region, self.now.counted(), self.now.as_of);
-        Some((region.as_str().to_owned(), close_rate(&cohort)))
+    /// What the full view tells beside the standings.
+    fn more(&self, whose: &Whose, scope: &Scope) -> More<'_> {
+        let region = match whose {
+            Whose::Subject(Subject::Partner { partner, .. }) => self.book.region_of(partner),
+            Whose::Subject(_) | Whose::Group(..) => None,
+        };
+        More {
+            won: self.book.won_deals(scope, self.now.counted(), self.rates),
+            close_rate_year_before: self
+                .now
+                .compared(Comparison::YearBefore)
+                .map(|window| close_rate(&self.book.cohort(scope, window.counted(), window.as_of))),
+            season: self.asks_for(Kpi::CloseRate).then(|| SeasonGround {
+                season: self.season(region.as_ref()),
+                prospect_counts: self.book.prospects_by_month(scope, &self.now),
+            }),
+            region: region.map(|region| {
+                let cohort = self.book.region_cohort(&region, self.now.counted(), self.now.as_of);
+                (region.as_str().to_owned(), close_rate(&cohort))
+            }),
+        }
+    }
+
+    /// That of a region or the tenant, told once for all cards that rest on it.
+    fn season(&self, region: Option<&Term>) -> Result<Season, Absent> {
+        let mut seasons = self.seasons.borrow_mut();
+        *seasons.entry(region.cloned()).or_insert_with(|| self.book.season(region, &self.now))
     }
 
     fn scope(&self, subject: &Subject, filter: &Filter) -> Result<Scope, Status> {

@@ -48,6 +48,17 @@ impl Figures {
         pb::Figure { result: Some(result) }
     }
 
+    /// Of a figure that is no ratio of counts or amounts, as a mean of rates is none.
+    pub fn quotient(&self, figure: Result<f64, Absent>) -> pb::Figure {
+        use pb::figure::Result::{AbsentReason, Value};
+        pb::Figure {
+            result: Some(match figure {
+                Ok(quotient) => Value(pb::Ratio { quotient, ..pb::Ratio::default() }),
+                Err(absent) => AbsentReason(absent_reason(absent).into()),
+            }),
+        }
+    }
+
     pub fn position(&self, position: &Position) -> pb::Position {
         pb::Position {
             rank: position.rank,
@@ -101,7 +112,7 @@ pub fn interval(interval: Option<(f64, f64)>) -> Option<pb::Interval> {
     interval.map(|(lower, upper)| pb::Interval { lower, upper })
 }
 
-fn wire_change(change: Change) -> pb::Change {
+pub fn wire_change(change: Change) -> pb::Change {
     let trend = match change.trend {
         None => pb::Trend::Unspecified,
         Some(Trend::Better) => pb::Trend::Better,
@@ -134,5 +145,7 @@ pub fn absent_reason(absent: Absent) -> pb::AbsentReason {
         Absent::FactorIsZero => pb::AbsentReason::FactorIsZero,
         Absent::DaysToCome => pb::AbsentReason::DaysToCome,
         Absent::TooFewSubjects => pb::AbsentReason::TooFewSubjects,
+        Absent::TooFewYears => pb::AbsentReason::TooFewYears,
+        Absent::SeasonIsZero => pb::AbsentReason::SeasonIsZero,
     }
 }

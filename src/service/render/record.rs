@@ -284,14 +284,16 @@ fn month_weight(first: Date, weight: u32) -> pb::MonthWeight {
 }
 
 fn exchange_rate(key: &RateKey, state: &State<Rate>) -> pb::ExchangeRate {
-    let RateKey { from, to, on } = *key;
-    let key = pb::ExchangeRateKey {
+    let rate = state.present().map(|rate| google::Decimal { value: rate.to_string() });
+    pb::ExchangeRate { key: Some(exchange_rate_key(*key)), rate }
+}
+
+pub(super) fn exchange_rate_key(RateKey { from, to, on }: RateKey) -> pb::ExchangeRateKey {
+    pb::ExchangeRateKey {
         from_currency_code: from.code().to_owned(),
         to_currency_code: to.code().to_owned(),
         rate_on: Some(value::date(on)),
-    };
-    let rate = state.present().map(|rate| google::Decimal { value: rate.to_string() });
-    pb::ExchangeRate { key: Some(key), rate }
+    }
 }
 
 /// A strategy, or of a deleted one its id.

@@ -1,7 +1,7 @@
 //! Scorecards, as the wire has them.
 
 use super::figure::{Compared, Figures, interval};
-use super::{premises, value};
+use super::{premises, season, value};
 use crate::domain::amount::Currency;
 use crate::domain::calendar::{Date, TIME_ZONE_RULES_VERSION};
 use crate::domain::filter::{Dimension, GroupValue};
@@ -16,6 +16,7 @@ use crate::kpi::marketing_channel::{self, AllChannels};
 use crate::kpi::measures::Measures;
 use crate::kpi::peers::{Peer, PeerGroup, direction};
 use crate::kpi::pipeline::Worth;
+use crate::kpi::season::{ByMonth, Season};
 use crate::kpi::standing::Standing;
 use crate::kpi::{Kpi, average_deal_size, close_rate, deal_count, deal_success, deal_velocity, value_score};
 use crate::proto::channelkpi::v1 as pb;
@@ -70,6 +71,16 @@ pub struct More<'a> {
     pub close_rate_year_before: Option<Figure>,
     /// The partner's region and its rate.
     pub region: Option<(String, Figure)>,
+    /// Where the close rate is asked for.
+    pub season: Option<SeasonGround>,
+}
+
+/// What a close rate's season is told from.
+pub struct SeasonGround {
+    /// Of the partner's region, else of the tenant. Absent where its months can't be told apart by age.
+    pub season: Result<Season, Absent>,
+    /// The prospects of the window.
+    pub prospect_counts: ByMonth<i64>,
 }
 
 /// What the value score is told from, beside the peers.
@@ -275,6 +286,7 @@ impl Teller<'_> {
             year_before: Some(self.figures.compared(now, more.close_rate_year_before, close_rate::DIRECTION)),
             region: region.unwrap_or_default(),
             region_figure: region_figure.map(|figure| self.figures.figure(figure)),
+            season: more.season.as_ref().map(|ground| season::season(self.figures, now, ground)),
         }
     }
 
