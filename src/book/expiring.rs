@@ -83,8 +83,8 @@ mod tests {
         let as_of = date("2024-03-15");
         let found = book.expiring_deals(&scope, as_of, as_of, 14);
         assert_eq!(found.deal_ids, ["large", "small", "a-unlikely", "b-unlikely"]);
-        assert_eq!((found.found.deals.count, found.found.deals.amount_e4), (4, 2_000_0000));
-        assert_eq!(found.found.weighted_e8, 1_000_0000 * 5_000 + 100_0000 * 9_000);
+        assert_eq!((found.found.deals.count, found.found.deals.amount_e4), (4, 20_000_000));
+        assert_eq!(found.found.weighted_e8, 10_000_000 * 5_000 + 1_000_000 * 9_000);
     }
 
     proptest! {
