@@ -18,6 +18,7 @@ use unic_langid::LanguageIdentifier;
 use crate::domain::amount::Currency;
 use crate::domain::calendar::Date;
 use crate::domain::record::Media;
+use crate::domain::subject::SubjectKind;
 use crate::kpi::Kpi;
 use crate::kpi::recommendation::{About, EvidenceKind, Finding, Form, Named};
 
@@ -154,12 +155,21 @@ impl Speaker {
             About::StoppedChannel { channel, better } => (Some(called(channel)), better.map(called), None),
             About::Media(medium) => (Some(self.word(media_id(medium))), None, None),
             About::Target(id) => (Some(id.to_owned()), None, None),
-            About::Strategy { strategy, kpi } => (Some(called(strategy)), None, Some(self.word(kpi_id(kpi)))),
+            About::Strategy { strategy, kpi, .. } => {
+                (Some(called(strategy)), None, Some(self.word(kpi_id(kpi))))
+            }
         };
         let or_none = |text: Option<String>| text.unwrap_or_else(|| NONE.to_owned());
         args.set("topic", or_none(topic));
         args.set("best_channel", or_none(better));
         args.set("kpi", or_none(kpi));
+        args.set(
+            "those",
+            match finding.about {
+                About::Strategy { kind, .. } => self.word(those_id(kind)),
+                _ => NONE.to_owned(),
+            },
+        );
         let id = finding.rule.id().replace('.', "-");
         Sentences {
             finding: self.catalogue.say(&id, None, &args),
@@ -216,6 +226,14 @@ fn media_id(medium: Media) -> &'static str {
     }
 }
 
+fn those_id(kind: SubjectKind) -> &'static str {
+    match kind {
+        SubjectKind::Partner => "those-partners",
+        SubjectKind::Employee => "those-employees",
+        SubjectKind::Unit => "those-units",
+    }
+}
+
 /// Of the KPIs that a strategy can be judged by.
 fn kpi_id(kpi: Kpi) -> &'static str {
     match kpi {
@@ -259,9 +277,12 @@ mod tests {
             Rule::ChannelOwnedWeak => About::Media(Media::Owned),
             Rule::PipelineThin | Rule::PipelineBehind => About::Target("T-1"),
             Rule::VelocitySlowStage => About::Stage(Some("quote")),
-            Rule::StrategyWorks | Rule::StrategyFails => {
-                About::Strategy { strategy: NAMED, kpi: Kpi::CloseRate }
-            }
+            Rule::StrategyWorks | Rule::StrategyFails => About::Strategy {
+                strategy: NAMED,
+                kpi: Kpi::CloseRate,
+                kind: SubjectKind::Partner,
+                include_sub_partners: false,
+            },
             _ => About::Nothing,
         }
     }
@@ -292,6 +313,38 @@ mod tests {
             }
             for word in ["company", "no-stage", "media-paid"] {
                 assert!(!speaker.word(word).is_empty());
+            }
+        }
+    }
+
+    /// What a rule may lack is said otherwise, never as "none".
+    #[test]
+    fn what_is_absent_is_left_out() {
+        use EvidenceKind as Kind;
+        let value = Value::Estimate(1_234.5);
+        for (rule, lacking) in [
+            (Rule::PipelineThin, &[Kind::DealsToOpen, Kind::WinRate, Kind::AverageDealSize][..]),
+            (Rule::PipelineThin, &[Kind::TargetAmount, Kind::RemainingAmount]),
+            (Rule::PipelineBehind, &[Kind::MovedLost, Kind::MovedExpired, Kind::MovedDecreased]),
+            (
+                Rule::PipelineBehind,
+                &[Kind::TargetAmount, Kind::LandingAmount, Kind::LandingUpperAmount, Kind::ShortAmount],
+            ),
+            (Rule::ChannelStop, &[Kind::Spend, Kind::ReturnOnInvestment]),
+            (Rule::VelocitySlowStage, &[Kind::VelocityToWin, Kind::DealVelocity]),
+            (Rule::CloseFalling, &[Kind::AverageDealSize]),
+            (Rule::SuccessWeak, &[Kind::AverageDealSize]),
+        ] {
+            let evidence = EvidenceKind::ALL.iter().filter(|kind| !lacking.contains(kind));
+            let evidence = evidence.map(|&kind| Evidence { kind, value, window: window() }).collect();
+            let about = match about(rule) {
+                About::StoppedChannel { channel, .. } => About::StoppedChannel { channel, better: None },
+                other => other,
+            };
+            let finding = Finding { rule, about, evidence, effect_e4: None };
+            for tag in Language::tags() {
+                let Sentences { finding, advice } = speaker(tag).sentences(&finding, None);
+                assert!(!finding.contains(NONE) && !advice.contains(NONE), "{rule:?}: {finding} {advice}");
             }
         }
     }

@@ -569,7 +569,7 @@ fn without_peers(card: &Scorecard) -> Scorecard {
     if let Some(close) = &mut card.close_rate {
         close.position = None;
         let context = close.context.as_mut().expect("in the full view");
-        (context.region, context.region_figure) = (String::new(), None);
+        (context.region, context.region_figure, context.season) = (String::new(), None, None);
     }
     card.deal_count.as_mut().expect("asked for").position = None;
     card.opportunity_pipeline.as_mut().expect("asked for").position = None;

@@ -21,12 +21,13 @@ use channel_kpi::proto::FILE_DESCRIPTOR_SET;
 use channel_kpi::proto::channelkpi::v1::record_key::Key;
 use channel_kpi::proto::channelkpi::v1::{
     BatchGetScorecardsRequest, Bucket, CompareKnowledgeRequest, ConfigureTenantRequest, CreateTenantRequest,
-    DeleteTenantRequest, Dimension, ExplainChangeRequest, ExplainedFigure, FigureKind, GetDataQualityRequest,
-    GetLeaderboardRequest, GetMarketingPerformanceRequest, GetPipelineRequest, GetRecordRequest,
-    GetScorecardRequest, GetSeriesRequest, GetTenantRequest, IngestRecordsRequest, Knowledge,
-    LeaderboardQuery, ListContributingRecordsRequest, ListRecordsRequest, ListScorecardsRequest, OpenFeed,
-    RankedBy, RecordKey, RecordKind, ScorecardQuestion, Subject, SubjectKind, Terms, View,
-    WatchLeaderboardRequest, WriteMode, WriteRecordsRequest, ingest_records_request,
+    DeleteTenantRequest, Dimension, EvaluateStrategyRequest, ExplainChangeRequest, ExplainedFigure,
+    FigureKind, GetDataQualityRequest, GetLeaderboardRequest, GetMarketingPerformanceRequest,
+    GetPipelineRequest, GetPlanRequest, GetRecordRequest, GetScorecardRequest, GetSeriesRequest,
+    GetTenantRequest, IngestRecordsRequest, Knowledge, Kpi, LeaderboardQuery, ListContributingRecordsRequest,
+    ListRecommendationsRequest, ListRecordsRequest, ListScorecardsRequest, OpenFeed, RankedBy, RecordKey,
+    RecordKind, ScorecardQuestion, Subject, SubjectKind, Terms, View, WatchLeaderboardRequest, WriteMode,
+    WriteRecordsRequest, ingest_records_request,
 };
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, Kind, MapKey, MessageDescriptor, Value};
@@ -54,7 +55,7 @@ async fn whatever_comes_is_answered_or_refused() {
 
     let methods = methods();
     let paths: Vec<&str> = methods.iter().map(|(path, _)| path.as_ref()).collect();
-    assert_eq!(paths.len(), 20, "{paths:?}");
+    assert_eq!(paths.len(), 23, "{paths:?}");
     let mut dice = Dice(20_240_331);
     for (path, input) in &methods {
         let channel = sidecar.connect().await;
@@ -225,6 +226,20 @@ fn good_request(path: &str) -> Vec<u8> {
             let dimension = Dimension::Partner.into();
             ExplainChangeRequest { explained_figure, dimension, window, as_of, ..Default::default() }
                 .encode_to_vec()
+        }
+        "EvaluateStrategy" => {
+            let (strategy_id, kpi) = ("academy".into(), Kpi::CloseRate.into());
+            EvaluateStrategyRequest { strategy_id, kpi, ..Default::default() }.encode_to_vec()
+        }
+        "ListRecommendations" => {
+            let GetScorecardRequest { subject, window, as_of, .. } = march(partner("A"));
+            let language_code = "bn".into();
+            ListRecommendationsRequest { subject, window, as_of, language_code, ..Default::default() }
+                .encode_to_vec()
+        }
+        "GetPlan" => {
+            let GetScorecardRequest { subject, window, as_of, .. } = march(partner("A"));
+            GetPlanRequest { subject, window, as_of, ..Default::default() }.encode_to_vec()
         }
         "CompareKnowledge" => {
             let GetScorecardRequest { subject, window, as_of, .. } = march(partner("A"));

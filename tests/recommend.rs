@@ -609,7 +609,7 @@ async fn what_cant_be_asked_is_refused() {
     }
     let request = GetPlanRequest { language_code: "tlh".into(), ..GetPlanRequest::default() };
     let refused = caller.clone().analysis.get_plan(request).await.expect_err("it is wrong");
-    assert!(refused.message().contains("language_code") || refused.code() == Code::InvalidArgument);
+    assert!(refused.message().contains("language_code") && refused.code() == Code::InvalidArgument);
 
     let unknown = Some(partner("nobody"));
     let request = ListRecommendationsRequest { subject: unknown.clone(), ..ask() };

@@ -5,7 +5,7 @@ use super::pages::older;
 use super::scope::Scope;
 use crate::domain::calendar::Date;
 use crate::kpi::measures::Tally;
-use crate::kpi::rules::pipeline::Expiring;
+use crate::kpi::pipeline::Expiring;
 
 /// Open deals that expire within so many days, by amount times probability from the greatest, equal ones by the
 /// bytes of their ids. What isn't known of a deal counts as nothing.
@@ -102,7 +102,18 @@ mod tests {
                 let pipeline = book.pipeline(&scope, &[], window.as_of, rates_on, *days).found;
                 prop_assert_eq!(found.found.deals, pipeline.protection.expiring);
                 prop_assert_eq!(found.deal_ids.len() as i64, found.found.deals.count);
-                prop_assert!(found.found.weighted_e8 <= pipeline.open.weighted_e8);
+                let mut weighted = Vec::new();
+                book.each_open_deal(&scope, window.as_of, rates_on, |number, deal, _| {
+                    let left = deal.expires_on.map_or(0, |on| on.days_since(window.as_of));
+                    if left > 0 && left <= *days {
+                        let bps = deal.probability.map_or(0, |bps| i128::from(bps.get()));
+                        let e8 = deal.amount.map_or(0, |amount| i128::from(amount.e4()) * bps);
+                        weighted.push((-e8, book.records.dictionary.deals.name(number)));
+                    }
+                });
+                weighted.sort_unstable();
+                prop_assert_eq!(found.found.weighted_e8, -weighted.iter().map(|(e8, _)| e8).sum::<i128>());
+                prop_assert!(found.deal_ids.iter().eq(weighted.iter().map(|(_, id)| id)));
             }
         }
     }

@@ -29,7 +29,7 @@ use crate::domain::ids::Id;
 use crate::domain::premises::RatesOn;
 use crate::domain::record::{LeadOutcome, Media, Settings};
 use crate::domain::subject::Subject;
-use crate::domain::window::Window;
+use crate::domain::window::{Window, WindowSpec};
 use crate::kpi::marketing_channel::{AllChannels, Basis, Channel, MarketingFold, Performance, Spend};
 use crate::kpi::measures::{Measures, Tally};
 
@@ -80,6 +80,18 @@ impl Rows {
 // === impl Book ===
 
 impl Book {
+    /// What the leads of a window have led to that are at least as old as the p90 cycle: with them channels are judged.
+    /// None where there are no such days.
+    pub fn judged_marketing(
+        &self,
+        asked: &MarketingQuestion<'_>,
+        window: &Window,
+    ) -> Option<(Window, Found<MarketingFold<'_>>)> {
+        let dates = window.at_least_old(self.p90_cycle_days(window.as_of)?)?;
+        let older = WindowSpec::Dates(dates).resolve(window.as_of, &self.settings()?.period_starts())?;
+        Some((older, self.marketing(&MarketingQuestion { basis: Basis::Cohort, ..*asked }, &older)))
+    }
+
     /// What came by each channel within the days of a window that have come. Every channel that was sent
     /// and not deleted has a row, and every other one that something in the window names.
     pub fn marketing(&self, asked: &MarketingQuestion<'_>, window: &Window) -> Found<MarketingFold<'_>> {

@@ -53,7 +53,7 @@ pub struct AdviceArgs {
     #[arg(long, value_name = "WINDOW", value_parser = window::parse_comparison)]
     pub compare: Option<Comparison>,
 
-    /// The language of the sentences: en or bn [default: en].
+    /// The language of the sentences: en or bn; what stands around them stays English [default: en].
     #[arg(long, value_name = "LANGUAGE")]
     pub lang: Option<String>,
 

@@ -116,7 +116,11 @@ impl RestateCommand {
             record_limit: self.limit.into(),
             consistency: None,
         };
-        Ok(AnalysisServiceClient::new(connection).compare_knowledge(request).await?.into_inner())
+        Ok(AnalysisServiceClient::new(connection)
+            .max_decoding_message_size(usize::MAX)
+            .compare_knowledge(request)
+            .await?
+            .into_inner())
     }
 }
 

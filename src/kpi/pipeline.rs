@@ -80,6 +80,14 @@ pub struct Protection {
     pub before_expected_close: Tally,
 }
 
+/// Open deals that expire within so many days.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Expiring {
+    pub deals: Tally,
+    /// Σ amount · probability: ten-thousandths times basis points.
+    pub weighted_e8: i128,
+}
+
 /// How a deal left the pipeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Departure {

@@ -5,6 +5,7 @@
 use super::Kpi;
 use super::figure::{Figure, Ratio};
 use crate::domain::record::{Media, Thresholds};
+use crate::domain::subject::SubjectKind;
 use crate::domain::window::Window;
 
 /// What can be recommended.
@@ -60,6 +61,9 @@ pub enum About<'a> {
     Strategy {
         strategy: Named<'a>,
         kpi: Kpi,
+        /// Of which kind are those that it is judged on.
+        kind: SubjectKind,
+        include_sub_partners: bool,
     },
 }
 

@@ -1,7 +1,9 @@
 # The texts of recommendations, in English. A message has the id of its rule, with hyphens; its value is what was
 # found, its attribute `advice` what to do. Variables are the names of evidence kinds in
 # src/kpi/recommendation.rs, each already in the language's form; `$subject` is whom it is about, `$topic` what
-# else. A variable that is absent is handed over as "none": select on it.
+# else. A variable that is absent is handed over as "none": select on it. Beside these there are `$window_end`, the last
+# day of the first figure; `$best_channel`; `$pays`, whether a channel brings what it costs (yes or no); and of a
+# strategy `$kpi` and `$those`, whom it is judged on.
 #
 # A new language is one file beside this one, named by its tag.
 
@@ -29,10 +31,10 @@ pipeline-thin = { $subject }: the open deals cover what remains of target { $top
     }.
     .advice = { $deals_to_open ->
         [none] Open more opportunities that close before the target's end.
-       *[other] Open { $deals_to_open } more opportunities that close before its end: that many are missing at a win rate of { $win_rate } and the present size.
+       *[other] Opportunities to open that close before its end: { $deals_to_open }. So many are missing at a win rate of { $win_rate } and the present size.
     }
 
-pipeline-expiring = { $subject }: the protection of { $expiring_count } open deals ends by { $window_end }; { $expiring_amount }, or { $expiring_weighted } by how likely they are.
+pipeline-expiring = { $subject }: open deals whose protection ends by { $window_end }: { $expiring_count }, worth { $expiring_amount }, or { $expiring_weighted } by how likely they are.
     .advice = Act on them in the order listed, before a competitor does.
 
 pipeline-behind = { $subject } will probably miss target { $topic }: { $target_amount ->
@@ -40,13 +42,16 @@ pipeline-behind = { $subject } will probably miss target { $topic }: { $target_a
        *[other] of { $target_amount } { $landing_amount } are likely, { $landing_upper_amount } at best, so { $short_amount } are missing
     }.
     .advice = { $moved_lost ->
-        [none] Nothing has left the pipeline within a month, it holds too little: settle what is within reach, and agree on what is realistic.
+        [none] Nothing was lost, expired or reduced within a month, the pipeline holds too little: settle what is within reach, and agree on what is realistic.
        *[other] Within a month { $moved_lost } were lost, { $moved_expired } expired and open deals shrank by { $moved_decreased }: see what can be won back, and settle what is within reach.
     }
 
 channel-stop = { $pays ->
         [no] { $topic }: { $spend } brought only { $won_amount }, a return of { $return_on_investment }; of { $lead_count } leads { $close_rate } purchased.
-       *[yes] { $topic }: of { $lead_count } leads { $close_rate } purchased, of those of earned and owned media { $others_close_rate }; { $spend } were spent.
+       *[yes] { $topic }: of { $lead_count } leads { $close_rate } purchased, of those of earned and owned media { $others_close_rate }{ $spend ->
+            [none] .
+           *[other] ; { $spend } were spent.
+        }
     }
     .advice = { $best_channel ->
         [none] Stop further investment.
@@ -89,10 +94,10 @@ success-weak = { $subject } wins { $deal_success } of { $ended_count } ended dea
 success-replace = { $subject } wins { $deal_success } of { $ended_count } ended deals, at best { $deal_success_upper }, and won { $deal_success_before } in the window before; its peers win { $peers_deal_success }.
     .advice = Many opportunities are missed here: look for a replacement.
 
-strategy-works = “{ $topic }” works: { $kpi } of the { $treated_count } whom it is for changed by { $effect } more than of { $other_count } others ({ $effect_lower } to { $effect_upper }).
+strategy-works = “{ $topic }” works: { $kpi } of the { $treated_count } { $those } whom it is for changed by { $effect } more than of { $other_count } others ({ $effect_lower } to { $effect_upper }).
     .advice = Roll it out.
 
-strategy-fails = “{ $topic }” fails: { $kpi } of the { $treated_count } whom it is for changed by { $effect } against { $other_count } others ({ $effect_lower } to { $effect_upper }).
+strategy-fails = “{ $topic }” fails: { $kpi } of the { $treated_count } { $those } whom it is for changed by { $effect } against { $other_count } others ({ $effect_lower } to { $effect_upper }).
     .advice = Roll it back.
 
 kpi-average_deal_size = the average deal size
@@ -103,3 +108,7 @@ kpi-value_score = the value score
 kpi-deal_success = the deal success
 kpi-opportunity_pipeline = the opportunity pipeline
 kpi-marketing_channel = the return on marketing
+
+those-partners = partners
+those-employees = employees
+those-units = units

@@ -30,7 +30,9 @@ struct Test<'a> {
 /// purchases that a weak medium's prospects would have made more at the others' rate, at its own average.
 /// Source: docs/kpis.md, section 9.
 pub fn channels<'a>(fold: &MarketingFold<'a>, window: &Window, levels: &Levels) -> Vec<Finding<'a>> {
-    let is_enough = |row: &Performance| row.measures.lead_count >= levels.channel_leads_min;
+    // Under a filter that asks for what only deals have, nobody knows how many leads there were.
+    let is_enough =
+        |row: &Performance| row.are_leads_counted && row.measures.lead_count >= levels.channel_leads_min;
     let of = |media: &[Media]| {
         let media: Vec<Performance> = media.iter().map(|&medium| fold.of_medium(Some(medium))).collect();
         let nothing = fold.unattributed.nothing_alike();
@@ -49,7 +51,7 @@ pub fn channels<'a>(fold: &MarketingFold<'a>, window: &Window, levels: &Levels) 
     for (&id, channel) in paid {
         let row = &channel.performance;
         let finding = stop(id, channel, &unpaid, window);
-        if return_on_investment(row).is_ok_and(|roi| roi.cmp_exact(&Ratio::ZERO).is_lt()) {
+        if loses(row) {
             stopped.push((id, finding));
         } else {
             tests.extend(Test::new(row, &unpaid, finding));
@@ -77,7 +79,12 @@ pub fn channels<'a>(fold: &MarketingFold<'a>, window: &Window, levels: &Levels) 
     let is_stopped = |id: &str| stopped.iter().any(|(stopped, _)| *stopped == id);
     let rewarding = fold.channels.iter().filter_map(|(&id, channel)| {
         let roi = return_on_investment(&channel.performance).ok()?;
-        let pays = is_enough(&channel.performance) && roi.cmp_exact(&Ratio::ZERO).is_gt() && !is_stopped(id);
+        // Of days without a rate nobody knows what was spent.
+        let is_told = channel.performance.spend.is_some_and(|spend| spend.unconverted_day_count == 0);
+        let pays = is_told
+            && is_enough(&channel.performance)
+            && roi.cmp_exact(&Ratio::ZERO).is_gt()
+            && !is_stopped(id);
         pays.then_some((id, channel, roi))
     });
     // Of equal ones the first by id.
@@ -103,6 +110,13 @@ impl<'a> Test<'a> {
         let p_value = two_proportions(terms(row), terms(others))?;
         Some(Self { p_value, is_worse: own.cmp_exact(&theirs).is_lt(), finding })
     }
+}
+
+/// Whether more was spent than came of it. With deals of unknown amounts that isn't known.
+fn loses(row: &Performance) -> bool {
+    let won = row.measures.won;
+    let is_told = won.count == won.priced_count;
+    is_told && return_on_investment(row).is_ok_and(|roi| roi.cmp_exact(&Ratio::ZERO).is_lt())
 }
 
 fn terms(row: &Performance) -> RateTerms {

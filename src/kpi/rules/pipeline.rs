@@ -5,7 +5,7 @@ use super::super::average_deal_size::average_deal_size;
 use super::super::deal_success::deal_success;
 use super::super::figure::{Figure, Quantity, Ratio};
 use super::super::measures::{Measures, Tally};
-use super::super::pipeline::Movement;
+use super::super::pipeline::{Expiring, Movement};
 use super::super::recommendation::{About, EvidenceKind, Finding, Levels, Rule};
 use super::super::target::Progress;
 use crate::domain::window::Window;
@@ -86,7 +86,7 @@ pub fn behind<'a>(
         .with_estimate(short_kind, short, days)
         .at_stake(is_money.then_some(short));
     let moved = [&movement.left.lost, &movement.left.expired, &movement.decreased];
-    if moved.iter().all(|moved| moved.amount_e4 == 0) {
+    if moved.iter().all(|moved| moved.count == 0) {
         return Some(finding);
     }
     let finding = finding
@@ -94,14 +94,6 @@ pub fn behind<'a>(
         .with(EvidenceKind::MovedExpired, amount(moved[1]), month)
         .with(EvidenceKind::MovedDecreased, amount(moved[2]), month);
     Some(finding)
-}
-
-/// Open deals that expire within so many days.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Expiring {
-    pub deals: Tally,
-    /// Σ amount · probability: ten-thousandths times basis points.
-    pub weighted_e8: i128,
 }
 
 /// Fires where open deals expire within the days of the level. At stake is what they are worth by how likely

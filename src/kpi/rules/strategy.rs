@@ -4,6 +4,7 @@ use super::super::figure::{Quantity, Ratio};
 use super::super::leaderboard::RankedBy;
 use super::super::recommendation::{About, EvidenceKind, Finding, Named, Rule};
 use super::super::strategy_effect::{Contrast, Verdict};
+use crate::domain::subject::SubjectKind;
 use crate::domain::window::Window;
 use crate::kpi::Kpi;
 
@@ -17,7 +18,12 @@ pub const KPIS: [Kpi; 5] =
 /// without its sign, on all the days.
 ///
 /// Source: docs/kpis.md, sections 7 and 9.
-pub fn effect<'a>(strategy: Named<'a>, kpi: Kpi, contrast: &Contrast, after: &Window) -> Option<Finding<'a>> {
+pub fn effect<'a>(
+    (strategy, kpi): (Named<'a>, Kpi),
+    (kind, include_sub_partners): (SubjectKind, bool),
+    contrast: &Contrast,
+    after: &Window,
+) -> Option<Finding<'a>> {
     let effect = contrast.effect.as_ref().ok()?;
     let rule = match effect.verdict(RankedBy::from(kpi).direction()) {
         Verdict::Works => Rule::StrategyWorks,
@@ -37,7 +43,7 @@ pub fn effect<'a>(strategy: Named<'a>, kpi: Kpi, contrast: &Contrast, after: &Wi
     };
     let count = |count: usize| Ok(Ratio::whole(Quantity::Count(count as i64)));
     let stake = effect.value.abs() * contrast.treated_count as f64 * f64::from(after.counted().days());
-    let finding = Finding::new(rule, About::Strategy { strategy, kpi })
+    let finding = Finding::new(rule, About::Strategy { strategy, kpi, kind, include_sub_partners })
         .with_estimate(value, effect.value, after)
         .with_estimate(lower, effect.interval.0, after)
         .with_estimate(upper, effect.interval.1, after)
@@ -61,6 +67,16 @@ mod tests {
     const AFTER: &str = "2024-01-01..2024-03-31";
     const STRATEGY: Named<'static> = Named { id: "s1", name: Some("fewer partners") };
 
+    /// Of partners.
+    fn effect(
+        strategy: Named<'static>,
+        kpi: Kpi,
+        contrast: &Contrast,
+        after: &Window,
+    ) -> Option<Finding<'static>> {
+        super::effect((strategy, kpi), (SubjectKind::Partner, false), contrast, after)
+    }
+
     /// Four are treated, six aren't.
     fn effect_of(value: f64, interval: (f64, f64)) -> Contrast {
         let effect = Effect { treated_change: value + 1.0, other_change: 1.0, value, interval };
@@ -77,7 +93,13 @@ mod tests {
             let found = effect(STRATEGY, Kpi::DealVelocity, &effect_of(value, interval), &after)
                 .expect("0 is outside of the interval");
             assert_eq!(found.rule, rule);
-            assert_eq!(found.about, About::Strategy { strategy: STRATEGY, kpi: Kpi::DealVelocity });
+            let about = About::Strategy {
+                strategy: STRATEGY,
+                kpi: Kpi::DealVelocity,
+                kind: SubjectKind::Partner,
+                include_sub_partners: false,
+            };
+            assert_eq!(found.about, about);
             assert_rests_on(
                 &found,
                 &[

@@ -5,10 +5,10 @@
 //!    tested, so the advice for a subject is the same in every list.
 //! 2. Figures of the evidence are told by the functions that answer the KPIs.
 
-mod behind;
 mod channels;
 mod judged;
 mod peers;
+mod records;
 mod strategies;
 mod windows;
 
@@ -101,7 +101,9 @@ fn about_bytes(about: &About<'_>) -> String {
         About::Channel(channel) | About::StoppedChannel { channel, .. } => channel.id.to_owned(),
         About::Media(medium) => format!("{medium:?}"),
         About::Target(id) => (*id).to_owned(),
-        About::Strategy { strategy, kpi } => format!("{kpi:?} {}", strategy.id),
+        About::Strategy { strategy, kpi, kind, include_sub_partners } => {
+            format!("{kpi:?} {kind:?} {include_sub_partners} {}", strategy.id)
+        }
     }
 }
 
@@ -295,12 +297,17 @@ impl<'a> Advisor<'a> {
         if may_have_targets && self.asks_for(&[Rule::PipelineThin, Rule::PipelineBehind]) {
             let targets = self.book.targets(&one.subject, self.premises.roles, as_of, self.premises.exchange);
             self.rests_on(targets.oldest_rate_on);
-            // A target is answered without the question's filter.
+            // A target is answered without the question's filter, and so is what is needed for it.
             let month = self.windows.month_to_date();
+            let whole = Filter::default();
+            let mut own = now.0.measures;
             let movement = match targets.found.is_empty() {
                 true => None,
                 false => {
-                    let scope = self.scope(&one.subject, &Filter::default())?;
+                    let scope = self.scope(&one.subject, &whole)?;
+                    if *filter != whole {
+                        own = self.book.fold(&scope, now.1.counted(), self.windows.rates).measures;
+                    }
                     let since = month.dates.from.plus_days(-1);
                     let movement = self.book.movement(&scope, since, as_of, rates_on);
                     self.rests_on(movement.oldest_rate_on);
@@ -311,7 +318,7 @@ impl<'a> Advisor<'a> {
                 let (Ok(progress), Some(movement)) = (&target.progress, &movement) else { continue };
                 let days = self.windows.of_dates(target.target.dates);
                 let target = (target.id.as_str(), progress, &days);
-                findings.extend(rules::pipeline::thin(target, (&now.0.measures, now.1), &levels));
+                findings.extend(rules::pipeline::thin(target, (&own, now.1), &levels));
                 findings.extend(rules::pipeline::behind(target, (movement, &month)));
             }
         }

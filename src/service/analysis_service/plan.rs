@@ -15,7 +15,7 @@ use crate::domain::window::PeriodUnit;
 use crate::journal::Journal;
 use crate::kpi::forecast::Forecast;
 use crate::kpi::forecast::forecast as forecast_of;
-use crate::kpi::recommendation::{Finding, Severity};
+use crate::kpi::recommendation::{Finding, Rule, Severity};
 use crate::proto::channelkpi::v1 as pb;
 
 /// The most quarters that a forecast looks back.
@@ -41,7 +41,7 @@ pub async fn get<J: Journal>(
         advice.sort_by_cached_key(Advice::plan_key);
         let outlook = Outlook::of(&advisor, &subject)?;
         let figures = Figures { currency: settings.reporting_currency };
-        let proposed = outlook.target(&advice);
+        let proposed = outlook.target(&advice, advisor.windows().now.dates.days());
         let (survivor, name) = book.identify(&subject);
         Ok(pb::GetPlanResponse {
             subject: Some(value::subject(&survivor)),
@@ -97,12 +97,16 @@ impl Outlook {
 
     /// A target, in ten-thousandths: the forecast, and what the most costly thing to mend has at stake in a quarter, up
     /// to the upper bound. What is at stake isn't added up: rules speak of the same loss.
-    fn target(&self, advice: &[Advice<'_>]) -> Option<i128> {
+    fn target(&self, advice: &[Advice<'_>], window_days: i32) -> Option<i128> {
         let Forecast { value, interval, .. } = self.forecast?;
         let to_mend = advice.iter().map(|advice| &advice.finding);
         let to_mend = to_mend.filter(|finding| finding.rule.severity() != Severity::Opportunity);
         let in_quarter = |finding: &Finding<'_>| {
-            let days = finding.evidence.first()?.window.dates.days();
+            // Trends of months say what they cost in the window; of others the first figure's days are the stake's.
+            let days = match finding.rule {
+                Rule::SizeGrow | Rule::SizeFalling => window_days,
+                _ => finding.evidence.first()?.window.dates.days(),
+            };
             Some(finding.effect_e4? as f64 / 10_000.0 * (DAYS_OF_QUARTER / f64::from(days)).min(1.0))
         };
         let at_stake = to_mend.filter_map(in_quarter).fold(0.0, f64::max);

@@ -9,10 +9,10 @@ use super::render::marketing;
 use super::{Rpc, RpcResult, as_of_or_today, failure, parse, scope, weight, window};
 use crate::book::{Book, MarketingQuestion};
 use crate::domain::record::Settings;
-use crate::domain::window::{Window, WindowSpec};
+use crate::domain::window::Window;
 use crate::journal::Journal;
 use crate::kpi::marketing_channel::Basis;
-use crate::kpi::recommendation::{Finding, Levels};
+use crate::kpi::recommendation::Levels;
 use crate::kpi::rules::channel::channels;
 use crate::proto::channelkpi::v1 as pb;
 
@@ -56,10 +56,12 @@ pub async fn get<J: Journal>(
             caller.still_waits()?;
             Ok::<_, Status>(book.marketing(&question, window))
         };
-        let verdicts = match asked.view >= View::Full {
-            true => verdicts(book, settings, &question, &window),
-            false => Vec::new(),
+        let judged = match asked.view >= View::Full {
+            true => book.judged_marketing(&question, &window),
+            false => None,
         };
+        let levels = Levels::from(&settings.thresholds);
+        let verdicts = judged.as_ref().map(|(older, judged)| channels(&judged.found, older, &levels));
         let (subject, name) = book.identify(&asked.subject);
         let told = marketing::Told {
             subject,
@@ -70,7 +72,8 @@ pub async fn get<J: Journal>(
             before: before.as_ref().map(told).transpose()?,
             window,
             compared: before,
-            verdicts,
+            verdicts: verdicts.unwrap_or_default(),
+            judged_rate_on: judged.as_ref().and_then(|(_, judged)| judged.oldest_rate_on),
         };
         let performance = marketing::performance(&told, settings.reporting_currency);
         let definition = marketing::definition(&told, &request.premises, settings);
@@ -82,20 +85,4 @@ pub async fn get<J: Journal>(
         definition: Some(definition),
         revision_token: rpc.revision_token(&tenant, revision),
     }))
-}
-
-/// What is said of channels and media on those leads that are old enough to be judged.
-fn verdicts<'a>(
-    book: &'a Book,
-    settings: &Settings,
-    question: &MarketingQuestion<'_>,
-    window: &Window,
-) -> Vec<Finding<'a>> {
-    let starts = settings.period_starts();
-    let older = book.p90_cycle_days(window.as_of).and_then(|days| window.at_least_old(days));
-    let older = older.and_then(|dates| WindowSpec::Dates(dates).resolve(window.as_of, &starts));
-    let Some(older) = older else { return Vec::new() };
-    let of_cohort = MarketingQuestion { basis: Basis::Cohort, ..*question };
-    let fold = book.marketing(&of_cohort, &older).found;
-    channels(&fold, &older, &Levels::from(&settings.thresholds))
 }

@@ -6,6 +6,7 @@ use super::figure::{Figures, interval};
 use super::{scorecard, value};
 use crate::book::Found;
 use crate::domain::amount::Currency;
+use crate::domain::calendar::Date;
 use crate::domain::premises::RatesOn;
 use crate::domain::record::{Media, Settings};
 use crate::domain::subject::Subject;
@@ -32,6 +33,8 @@ pub struct Told<'a> {
     pub before: Option<Found<MarketingFold<'a>>>,
     /// What is said of channels and media.
     pub verdicts: Vec<Finding<'a>>,
+    /// The oldest exchange rate that verdicts rest on.
+    pub judged_rate_on: Option<Date>,
 }
 
 /// A row in the window and in the one before, and the totals that it is a share of.
@@ -104,7 +107,7 @@ fn verdict(verdicts: &[Finding<'_>], is_it: impl Fn(&About<'_>) -> bool) -> pb::
 
 pub fn definition(told: &Told<'_>, asked: &Option<pb::Premises>, settings: &Settings) -> pb::Definition {
     let oldest = [Some(&told.now), told.before.as_ref()].into_iter().flatten();
-    let oldest = oldest.filter_map(|found| found.oldest_rate_on).min();
+    let oldest = oldest.filter_map(|found| found.oldest_rate_on).chain(told.judged_rate_on).min();
     scorecard::definition(&told.window, told.compared.as_ref(), told.rates, asked, settings, oldest)
 }
 

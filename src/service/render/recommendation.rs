@@ -77,10 +77,12 @@ fn topic(about: &About<'_>) -> Option<pb::RecommendationTopic> {
         About::StoppedChannel { channel: named, better } => channel(named, *better),
         About::Media(medium) => Topic::Media(marketing::wire_media(Some(*medium)).into()),
         About::Target(id) => Topic::TargetId((*id).to_owned()),
-        About::Strategy { strategy, kpi } => Topic::Strategy(pb::StrategyTopic {
+        About::Strategy { strategy, kpi, kind, include_sub_partners } => Topic::Strategy(pb::StrategyTopic {
             strategy_id: strategy.id.to_owned(),
             name: strategy.name.unwrap_or_default().to_owned(),
             kpi: wire_kpi(*kpi).into(),
+            subject_kind: value::subject_kind(*kind).into(),
+            include_sub_partners: *include_sub_partners,
         }),
     };
     Some(pb::RecommendationTopic { topic: Some(topic) })

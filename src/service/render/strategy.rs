@@ -1,8 +1,8 @@
 //! Strategy effects, as the wire has them.
 
 use super::figure::{absent_reason, interval};
+use super::value;
 use crate::book::KindEffect;
-use crate::domain::subject::SubjectKind;
 use crate::kpi::figure::{Absent, Direction};
 use crate::kpi::strategy_effect::{Contrast, Effect, Verdict};
 use crate::proto::channelkpi::v1 as pb;
@@ -10,11 +10,6 @@ use crate::proto::channelkpi::v1 as pb;
 /// `direction` is the KPI's.
 pub fn strategy_effect(of_kind: &KindEffect, direction: Direction) -> pb::StrategyEffect {
     let &KindEffect { kind, include_sub_partners, named_count, effect, placebo } = of_kind;
-    let subject_kind = match kind {
-        SubjectKind::Partner => pb::SubjectKind::Partner,
-        SubjectKind::Employee => pb::SubjectKind::Employee,
-        SubjectKind::Unit => pb::SubjectKind::Unit,
-    };
     let told = effect.and_then(|contrast| contrast.effect);
     let verdict = match told.map_or(Verdict::Undecided, |effect| effect.verdict(direction)) {
         Verdict::Works => pb::StrategyVerdict::Works,
@@ -22,7 +17,7 @@ pub fn strategy_effect(of_kind: &KindEffect, direction: Direction) -> pb::Strate
         Verdict::Undecided => pb::StrategyVerdict::Undecided,
     };
     pb::StrategyEffect {
-        subject_kind: subject_kind.into(),
+        subject_kind: value::subject_kind(kind).into(),
         include_sub_partners,
         named_count: named_count as i64,
         effect: Some(wire_contrast(effect)),

@@ -5,7 +5,7 @@ use prost_types::Timestamp;
 use crate::domain::amount::{Currency, E4, Money};
 use crate::domain::calendar::{Date, DateRange, Instant};
 use crate::domain::ids::Id;
-use crate::domain::subject::Subject;
+use crate::domain::subject::{Subject, SubjectKind};
 use crate::proto::channelkpi::v1 as pb;
 use crate::proto::google::r#type as google;
 
@@ -48,6 +48,14 @@ pub fn dates(DateRange { from, to }: DateRange) -> pb::DateRange {
 }
 
 /// A subject; the tenant has nothing set.
+pub fn subject_kind(kind: SubjectKind) -> pb::SubjectKind {
+    match kind {
+        SubjectKind::Partner => pb::SubjectKind::Partner,
+        SubjectKind::Employee => pb::SubjectKind::Employee,
+        SubjectKind::Unit => pb::SubjectKind::Unit,
+    }
+}
+
 pub fn subject(subject: &Subject) -> pb::Subject {
     use pb::subject::Subject as Wire;
     let subject = match subject {

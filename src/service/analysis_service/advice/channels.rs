@@ -20,9 +20,6 @@ impl<'a> Advisor<'a> {
         if !self.asks_for(&RULES) {
             return Ok(Vec::new());
         }
-        let window =
-            self.book.p90_cycle_days(self.windows.as_of()).and_then(|p90| self.windows.older_than(p90));
-        let Some(window) = window else { return Ok(Vec::new()) };
         let scope = self.scope(&Subject::Tenant, filter)?;
         self.caller.still_waits()?;
         let asked = MarketingQuestion {
@@ -32,8 +29,10 @@ impl<'a> Advisor<'a> {
             basis: Basis::Cohort,
             rates: self.windows.rates,
         };
-        let told = self.book.marketing(&asked, &window);
+        let Some((older, told)) = self.book.judged_marketing(&asked, &self.windows.now) else {
+            return Ok(Vec::new());
+        };
         self.rests_on(told.oldest_rate_on);
-        Ok(rules::channel::channels(&told.found, &window, &self.levels()))
+        Ok(rules::channel::channels(&told.found, &older, &self.levels()))
     }
 }

@@ -33,10 +33,11 @@ impl<'a> Advisor<'a> {
                 let is_awaited = || !self.caller.has_gone();
                 let Some(effects) = self.book.strategy_effects(&asked, &is_awaited) else { continue };
                 self.rests_on(effects.oldest_rate_on);
-                let told = effects.of_kinds.iter().filter_map(|of_kind| of_kind.effect.as_ref().ok());
-                findings.extend(
-                    told.filter_map(|contrast| rules::strategy::effect(named, kpi, contrast, &effects.after)),
-                );
+                findings.extend(effects.of_kinds.iter().filter_map(|of_kind| {
+                    let kind = (of_kind.kind, of_kind.include_sub_partners);
+                    let contrast = of_kind.effect.as_ref().ok()?;
+                    rules::strategy::effect((named, kpi), kind, contrast, &effects.after)
+                }));
             }
         }
         Ok(findings)

@@ -86,9 +86,4 @@ impl Windows {
         let (from, to) = (self.as_of().plus_months(-1).next(), self.as_of().next());
         self.of_dates(DateRange { from, to })
     }
-
-    /// The days of the window whose prospects are at least so old. None where there are none.
-    pub fn older_than(&self, days: i32) -> Option<Window> {
-        self.now.at_least_old(days).map(|dates| self.of_dates(dates))
-    }
 }

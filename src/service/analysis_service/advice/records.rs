@@ -1,4 +1,4 @@
-//! Behind: the records on which a recommendation rests.
+//! Records: those on which a recommendation rests.
 
 use tonic::Status;
 
@@ -6,7 +6,10 @@ use super::{Advice, Advisor};
 use crate::book::{Behind, FigureKind};
 use crate::domain::calendar::DateRange;
 use crate::domain::filter::{Dimension, Filter, GroupValue};
+use crate::domain::ids::Id;
+use crate::domain::subject::{Subject, SubjectKind};
 use crate::domain::window::Window;
+use crate::kpi::Kpi;
 use crate::kpi::recommendation::{About, Rule};
 
 /// The most records that are listed of each kind.
@@ -39,14 +42,12 @@ impl Advisor<'_> {
                 record_count: found.found.deals.count,
             });
         }
-        let (window, figures) = self.behind(advice);
-        let asked = figures.iter().map(|&figure| Behind {
-            figure,
-            dates: window.counted(),
-            as_of: window.as_of,
-            rates: self.windows.rates,
-        });
-        let found = self.book.first_evidence(&scope, &asked.collect::<Vec<_>>(), LISTED_MAX);
+        if let About::Strategy { strategy, kpi, kind, include_sub_partners } = advice.finding.about {
+            return self.records_of_strategy(advice, strategy.id, kpi, (kind, include_sub_partners));
+        }
+        let (window, figures) = self.figures_of(advice);
+        let asked: Vec<Behind> = figures.iter().map(|&figure| self.behind(figure, &window)).collect();
+        let found = self.book.first_evidence(&scope, &asked, LISTED_MAX);
         let owned = |ids: Vec<&str>| ids.into_iter().map(str::to_owned).collect();
         Ok(Records {
             deal_ids: owned(found.deal_ids),
@@ -55,8 +56,53 @@ impl Advisor<'_> {
         })
     }
 
+    /// Those of the subjects that a strategy is for, one after the other. What several of them share counts for each.
+    fn records_of_strategy(
+        &self,
+        advice: &Advice<'_>,
+        id: &str,
+        kpi: Kpi,
+        judged: (SubjectKind, bool),
+    ) -> Result<Records, Status> {
+        let figures: &[FigureKind] = match kpi {
+            Kpi::CloseRate => &[FigureKind::Prospects],
+            Kpi::DealVelocity => &[FigureKind::InWork],
+            Kpi::DealSuccess => &[FigureKind::Won, FigureKind::Missed],
+            _ => &[FigureKind::Won],
+        };
+        let window = advice.finding.evidence.first().map_or(self.windows.now, |evidence| evidence.window);
+        let asked: Vec<Behind> = figures.iter().map(|&figure| self.behind(figure, &window)).collect();
+        let strategy = Id::try_new(id).ok().and_then(|id| self.book.strategy(&id));
+        let mut all = Records::default();
+        for subject in strategy.iter().flat_map(|strategy| &strategy.subjects) {
+            self.caller.still_waits()?;
+            let is_of_kind = match subject {
+                Subject::Tenant => false,
+                Subject::Partner { include_sub_partners, .. } => {
+                    judged == (SubjectKind::Partner, *include_sub_partners)
+                }
+                Subject::Employee(_) => judged.0 == SubjectKind::Employee,
+                Subject::Unit(_) => judged.0 == SubjectKind::Unit,
+            };
+            // Whom no record names has none.
+            let scope = self.book.scope(subject, &self.premises.filter, self.premises.roles);
+            let Some(scope) = scope.filter(|_| is_of_kind) else { continue };
+            let found = self.book.first_evidence(&scope, &asked, LISTED_MAX);
+            let room = |listed: &Vec<String>| LISTED_MAX.saturating_sub(listed.len());
+            let (deals, leads) = (room(&all.deal_ids), room(&all.lead_ids));
+            all.deal_ids.extend(found.deal_ids.into_iter().take(deals).map(str::to_owned));
+            all.lead_ids.extend(found.lead_ids.into_iter().take(leads).map(str::to_owned));
+            all.record_count += found.record_count;
+        }
+        Ok(all)
+    }
+
+    fn behind(&self, figure: FigureKind, window: &Window) -> Behind {
+        Behind { figure, dates: window.counted(), as_of: window.as_of, rates: self.windows.rates }
+    }
+
     /// Which records, of which days.
-    fn behind(&self, advice: &Advice<'_>) -> (Window, &'static [FigureKind]) {
+    fn figures_of(&self, advice: &Advice<'_>) -> (Window, &'static [FigureKind]) {
         let finding = &advice.finding;
         let first = finding.evidence.first().map_or(self.windows.now, |evidence| evidence.window);
         match finding.rule {
@@ -79,8 +125,8 @@ impl Advisor<'_> {
             Rule::CountHollow | Rule::VelocitySlowStage | Rule::ValueLead | Rule::ValueLag => {
                 (self.windows.now, &[FigureKind::Won])
             }
-            // What was won since the strategy began, by those whom it is for.
-            Rule::StrategyWorks | Rule::StrategyFails => (first, &[FigureKind::Won]),
+            // Told by the subjects and deals concerned.
+            Rule::StrategyWorks | Rule::StrategyFails => (first, &[]),
             Rule::PipelineExpiring => (self.windows.days_ahead(&self.levels()), &[FigureKind::Open]),
         }
     }
