@@ -18,6 +18,7 @@ use std::panic;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use channel_kpi::proto::FILE_DESCRIPTOR_SET;
+use channel_kpi::proto::channelkpi::v1::record::Record as Sent;
 use channel_kpi::proto::channelkpi::v1::record_key::Key;
 use channel_kpi::proto::channelkpi::v1::{
     BatchGetScorecardsRequest, Bucket, CompareKnowledgeRequest, ConfigureTenantRequest, CreateTenantRequest,
@@ -26,8 +27,8 @@ use channel_kpi::proto::channelkpi::v1::{
     GetPipelineRequest, GetPlanRequest, GetRecordRequest, GetScorecardRequest, GetSeriesRequest,
     GetTenantRequest, IngestRecordsRequest, Knowledge, Kpi, LeaderboardQuery, ListContributingRecordsRequest,
     ListRecommendationsRequest, ListRecordsRequest, ListScorecardsRequest, OpenFeed, RankedBy, RecordKey,
-    RecordKind, ScorecardQuestion, Subject, SubjectKind, Terms, View, WatchLeaderboardRequest, WriteMode,
-    WriteRecordsRequest, ingest_records_request,
+    RecordKind, ScorecardQuestion, Strategy, Subject, SubjectKind, Terms, View, WatchLeaderboardRequest,
+    WriteMode, WriteRecordsRequest, ingest_records_request,
 };
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, Kind, MapKey, MessageDescriptor, Value};
@@ -35,7 +36,7 @@ use scorecard::{march, partner, row};
 use sidecar::{Caller, Sidecar};
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
-use worked_example::{noon, records, settings};
+use worked_example::{date, noon, records, settings, version};
 
 /// Requests of each of the three sorts, at each RPC.
 const REQUESTS_PER_SORT: usize = 400;
@@ -51,7 +52,14 @@ async fn whatever_comes_is_answered_or_refused() {
     }));
     let sidecar = Sidecar::start().await;
     let mut caller = sidecar.tenant("example", settings()).await;
+    let academy = Strategy {
+        strategy_id: "academy".into(),
+        start_on: date("2024-03-01"),
+        subjects: vec![partner("A")],
+        ..Strategy::default()
+    };
     caller.write(records()).await;
+    caller.write(vec![version(noon("03-01"), Sent::Strategy(academy))]).await;
 
     let methods = methods();
     let paths: Vec<&str> = methods.iter().map(|(path, _)| path.as_ref()).collect();
