@@ -30,7 +30,7 @@ use crate::domain::filter::Filter;
 use crate::domain::ids::{EmployeeId, Id, UnitId};
 use crate::domain::premises::{Knowledge, RatesOn, Roles};
 use crate::domain::record::{Credits, Record, RecordKey, State};
-use crate::domain::subject::{Subject, SubjectKind};
+use crate::domain::subject::Subject;
 use crate::kpi::Kpi;
 
 /// Two times at which something was known: all that was at the earlier one was at the later one, too.
@@ -275,7 +275,7 @@ impl Book {
             let scope = match kpi {
                 Kpi::MarketingChannel => self.attributed(scope.clone()),
                 // The peers' mean moves a score, too.
-                Kpi::ValueScore => match kind_of(asked.subject) {
+                Kpi::ValueScore => match asked.subject.kind().map(|(kind, _)| kind) {
                     None => continue,
                     Some(kind) => self
                         .scope(&Subject::Tenant, &asked.filter.without_kind(kind), asked.roles)
@@ -381,14 +381,5 @@ fn figures_behind(kpi: Kpi) -> &'static [FigureKind] {
         Kpi::DealVelocity => &[Won, Missed, InWork],
         Kpi::ValueScore => &[Won, Opened, Open],
         Kpi::DealSuccess => &[Won, Missed],
-    }
-}
-
-fn kind_of(subject: &Subject) -> Option<SubjectKind> {
-    match subject {
-        Subject::Tenant => None,
-        Subject::Partner { .. } => Some(SubjectKind::Partner),
-        Subject::Employee(_) => Some(SubjectKind::Employee),
-        Subject::Unit(_) => Some(SubjectKind::Unit),
     }
 }

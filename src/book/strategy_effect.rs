@@ -162,12 +162,7 @@ impl Book {
 
     /// Who counts in a subject's place. The tenant is of no kind: there are no others like it.
     fn whom(&self, subject: &Subject) -> Option<Named> {
-        let (kind, include_sub_partners) = match subject {
-            Subject::Tenant => return None,
-            Subject::Partner { include_sub_partners, .. } => (SubjectKind::Partner, *include_sub_partners),
-            Subject::Employee(_) => (SubjectKind::Employee, false),
-            Subject::Unit(_) => (SubjectKind::Unit, false),
-        };
+        let (kind, include_sub_partners) = subject.kind()?;
         let (survivor, _) = self.identify(subject);
         Some(Named { kind, include_sub_partners, number: self.number_of(subject), survivor })
     }

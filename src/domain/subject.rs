@@ -29,3 +29,18 @@ pub enum SubjectKind {
     Employee,
     Unit,
 }
+
+// === impl Subject ===
+
+impl Subject {
+    /// Its kind, and whether its sub-partners are in it: only a partner's ever are. None for the tenant, of which
+    /// there is one.
+    pub fn kind(&self) -> Option<(SubjectKind, bool)> {
+        match self {
+            Self::Tenant => None,
+            Self::Partner { include_sub_partners, .. } => Some((SubjectKind::Partner, *include_sub_partners)),
+            Self::Employee(_) => Some((SubjectKind::Employee, false)),
+            Self::Unit(_) => Some((SubjectKind::Unit, false)),
+        }
+    }
+}

@@ -47,7 +47,7 @@ fn figures(book: &Book, subject: &Subject, asked: &Asked) -> Option<Vec<Figure>>
         rates: *rates,
     };
     let marketing = book.by_all_channels(&marketing, &standing.measures, window).found;
-    let score = kind_of(subject).map_or(Err(Absent::NoPeer), |kind| {
+    let score = subject.kind().map_or(Err(Absent::NoPeer), |(kind, _)| {
         let with_sub_partners = matches!(subject, Subject::Partner { include_sub_partners: true, .. });
         let board = BoardQuestion::new(kind, with_sub_partners, premises, window, *rates).of_peers();
         let board = book.board(&board);

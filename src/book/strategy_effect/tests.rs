@@ -63,15 +63,6 @@ fn are_alike(one: &Result<Contrast, Absent>, other: &Result<Contrast, Absent>) -
         }
 }
 
-fn kind_of(subject: &Subject) -> Option<(SubjectKind, bool)> {
-    match subject {
-        Subject::Tenant => None,
-        Subject::Partner { include_sub_partners, .. } => Some((SubjectKind::Partner, *include_sub_partners)),
-        Subject::Employee(_) => Some((SubjectKind::Employee, false)),
-        Subject::Unit(_) => Some((SubjectKind::Unit, false)),
-    }
-}
-
 /// Whether one of two subjects of a kind stands above the other, or is it.
 fn are_of_one_tree(book: &Book, one: &Subject, other: &Subject) -> bool {
     let is_within = |one: &Subject, whole: &Subject| {
@@ -114,7 +105,7 @@ fn check(book: &Book, asked: &Judged, premises: &Premises) -> Result<(), TestCas
 
     let mut expected: BTreeMap<(SubjectKind, bool), HashSet<Subject>> = BTreeMap::new();
     for subject in &strategy.subjects {
-        if let Some(kind) = kind_of(subject) {
+        if let Some(kind) = subject.kind() {
             expected.entry(kind).or_default().insert(book.identify(subject).0);
         }
     }

@@ -1,7 +1,7 @@
 //! strategy.works and strategy.fails: whether what the company changed does what it was meant to.
 
 use super::super::figure::{Quantity, Ratio};
-use super::super::leaderboard::RankedBy;
+use super::super::peers::direction;
 use super::super::recommendation::{About, EvidenceKind, Finding, Named, Rule};
 use super::super::strategy_effect::{Contrast, Verdict};
 use crate::domain::subject::SubjectKind;
@@ -25,7 +25,7 @@ pub fn effect<'a>(
     after: &Window,
 ) -> Option<Finding<'a>> {
     let effect = contrast.effect.as_ref().ok()?;
-    let rule = match effect.verdict(RankedBy::from(kpi).direction()) {
+    let rule = match effect.verdict(direction(kpi)) {
         Verdict::Works => Rule::StrategyWorks,
         Verdict::Fails => Rule::StrategyFails,
         Verdict::Undecided => return None,

@@ -81,12 +81,8 @@ impl Advice<'_> {
 
     /// No two recommendations of a list have the same.
     fn own_key(&self) -> Vec<u8> {
-        let (kind, includes_others) = match self.subject {
-            Subject::Tenant => (0, false),
-            Subject::Partner { include_sub_partners, .. } => (1, include_sub_partners),
-            Subject::Employee(_) => (2, false),
-            Subject::Unit(_) => (3, false),
-        };
+        let (kind, includes_others) =
+            self.subject.kind().map_or((0, false), |(kind, includes)| (1 + kind as u8, includes));
         let id = subject_id(&self.subject).unwrap_or_default().as_bytes();
         let topic = fnv1a(about_bytes(&self.finding.about).as_bytes());
         let rule = self.finding.rule as u8;
@@ -153,12 +149,7 @@ impl<'a> Advisor<'a> {
     /// The premises' filter, without what it asks of the subject's own kind.
     fn filter_for(&self, subject: &Subject) -> Filter {
         let filter = &self.premises.filter;
-        match subject {
-            Subject::Tenant => filter.clone(),
-            Subject::Partner { .. } => filter.without_kind(SubjectKind::Partner),
-            Subject::Employee(_) => filter.without_kind(SubjectKind::Employee),
-            Subject::Unit(_) => filter.without_kind(SubjectKind::Unit),
-        }
+        subject.kind().map_or_else(|| filter.clone(), |(kind, _)| filter.without_kind(kind))
     }
 
     fn rests_on(&self, rate_on: Option<Date>) {
@@ -168,20 +159,16 @@ impl<'a> Advisor<'a> {
     /// All that the rules say of those asked for, in no order.
     pub fn advice(&self, whom: &Whom) -> Result<Vec<Advice<'a>>, Status> {
         match whom {
-            Whom::One(Subject::Tenant) => self.of_tenant(),
             Whom::One(subject) => {
                 let (survivor, _) = self.book.identify(subject);
                 // Nobody has heard of it.
                 self.scope(&survivor, &self.premises.filter)?;
-                let (kind, include_sub_partners) = match &survivor {
-                    Subject::Tenant => unreachable!("it was asked for as such"),
-                    Subject::Partner { include_sub_partners, .. } => {
-                        (SubjectKind::Partner, *include_sub_partners)
+                match survivor.kind() {
+                    None => self.of_tenant(),
+                    Some((kind, include_sub_partners)) => {
+                        self.of_kind(kind, include_sub_partners, Some(&survivor))
                     }
-                    Subject::Employee(_) => (SubjectKind::Employee, false),
-                    Subject::Unit(_) => (SubjectKind::Unit, false),
-                };
-                self.of_kind(kind, include_sub_partners, Some(&survivor))
+                }
             }
             Whom::Kinds(kinds) => {
                 let mut all = Vec::new();

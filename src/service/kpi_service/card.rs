@@ -149,7 +149,7 @@ impl<'a> Cards<'a> {
 
     /// For cards of one subject.
     pub fn of_subject(self, subject: &Subject) -> Self {
-        match kind_of(subject) {
+        match subject.kind() {
             None => self,
             Some((kind, include_sub_partners)) => self.of_kind(kind, include_sub_partners),
         }
@@ -194,7 +194,7 @@ impl<'a> Cards<'a> {
 
     /// Whether a subject's card, or forming its scope, may read rows and records of others.
     pub fn scans_more(&self, subject: &Subject) -> bool {
-        let has_peers = kind_of(subject).is_some() && self.asked.asks_for_peers();
+        let has_peers = subject.kind().is_some() && self.asked.asks_for_peers();
         has_peers || self.asked.view >= View::Full || self.asked.premises.filter != Filter::default()
     }
 
@@ -501,15 +501,5 @@ impl<'a> Cards<'a> {
 
     fn asks_for(&self, kpi: Kpi) -> bool {
         self.asked.kpis.contains(&kpi)
-    }
-}
-
-/// The kind of a subject that has peers, and whether its sub-partners are in it.
-fn kind_of(subject: &Subject) -> Option<(SubjectKind, bool)> {
-    match subject {
-        Subject::Tenant => None,
-        Subject::Partner { include_sub_partners, .. } => Some((SubjectKind::Partner, *include_sub_partners)),
-        Subject::Employee(_) => Some((SubjectKind::Employee, false)),
-        Subject::Unit(_) => Some((SubjectKind::Unit, false)),
     }
 }

@@ -7,6 +7,7 @@ use crate::domain::subject::Subject;
 use crate::kpi::figure::Ratio;
 use crate::kpi::recommendation::{About, Evidence, EvidenceKind, Finding, Named, Rule, Severity, Value};
 use crate::proto::channelkpi::v1 as pb;
+use crate::service::page::subject_id;
 use crate::text::Speaker;
 
 /// What one is told from.
@@ -21,12 +22,7 @@ pub struct Told<'a> {
 
 pub fn recommendation(figures: Figures, speaker: &Speaker, told: Told<'_>) -> pb::Recommendation {
     let Told { subject, name, finding, deal_ids, lead_ids, record_count } = told;
-    let called = match subject {
-        Subject::Tenant => None,
-        Subject::Partner { partner, .. } => Some(name.unwrap_or(partner.as_str())),
-        Subject::Employee(employee) => Some(name.unwrap_or(employee.as_str())),
-        Subject::Unit(unit) => Some(name.unwrap_or(unit.as_str())),
-    };
+    let called = name.or_else(|| subject_id(subject));
     let sentences = speaker.sentences(finding, called);
     pb::Recommendation {
         rule: wire_rule(finding.rule).into(),

@@ -7,7 +7,7 @@ use crate::book::{Behind, FigureKind};
 use crate::domain::calendar::DateRange;
 use crate::domain::filter::{Dimension, Filter, GroupValue};
 use crate::domain::ids::Id;
-use crate::domain::subject::{Subject, SubjectKind};
+use crate::domain::subject::SubjectKind;
 use crate::domain::window::Window;
 use crate::kpi::Kpi;
 use crate::kpi::recommendation::{About, Rule};
@@ -76,14 +76,7 @@ impl Advisor<'_> {
         let mut all = Records::default();
         for subject in strategy.iter().flat_map(|strategy| &strategy.subjects) {
             self.caller.still_waits()?;
-            let is_of_kind = match subject {
-                Subject::Tenant => false,
-                Subject::Partner { include_sub_partners, .. } => {
-                    judged == (SubjectKind::Partner, *include_sub_partners)
-                }
-                Subject::Employee(_) => judged.0 == SubjectKind::Employee,
-                Subject::Unit(_) => judged.0 == SubjectKind::Unit,
-            };
+            let is_of_kind = subject.kind() == Some(judged);
             // Whom no record names has none.
             let scope = self.book.scope(subject, &self.premises.filter, self.premises.roles);
             let Some(scope) = scope.filter(|_| is_of_kind) else { continue };
