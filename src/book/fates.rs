@@ -35,9 +35,14 @@ pub(super) struct Fates {
     pub last_outcome_on: Date,
 }
 
-/// By the days on which prospects came, and on which their outcomes did.
+/// By the days on which prospects came, and on which their outcomes did; without one, on [`Date::NEVER`].
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Courses(BTreeMap<(Date, Date), Fate>);
+pub(super) struct Courses {
+    days: BTreeMap<(Date, Date), Fate>,
+    /// Of all of them, whenever they came.
+    outcomes: BTreeMap<Date, Fate>,
+    all: Fate,
+}
 
 /// Prospects that came together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,23 +94,31 @@ impl Fate {
 
 impl Courses {
     pub fn note(&mut self, (came_on, outcome_on): (Date, Date), fate: &Fate) {
-        let sum = self.0.entry((came_on, outcome_on)).or_default();
-        sum.add(fate);
-        if *sum == Fate::default() {
-            self.0.remove(&(came_on, outcome_on));
-        }
+        add_at(&mut self.days, (came_on, outcome_on), fate);
+        add_at(&mut self.outcomes, outcome_on, fate);
+        self.all.add(fate);
     }
 
     #[cfg(test)]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.days.is_empty()
+    }
+
+    /// What became by `as_of` of all of them: less what hadn't come by then, which today is nothing.
+    pub fn whole_fate(&self, as_of: Date) -> Fate {
+        let mut sum = self.all;
+        for later in self.outcomes.range(as_of.next()..Date::NEVER).map(|(_, fate)| fate) {
+            sum.purchased_count -= later.purchased_count;
+            sum.lost_count -= later.lost_count;
+        }
+        sum
     }
 
     /// What became by `as_of` of those that came on some days.
     pub fn fate(&self, days: RangeInclusive<Date>, as_of: Date) -> Fate {
         let mut sum = Fate::default();
         for (&(_, outcome_on), fate) in
-            self.0.range((*days.start(), Date::FIRST)..=(*days.end(), Date::NEVER))
+            self.days.range((*days.start(), Date::FIRST)..=(*days.end(), Date::NEVER))
         {
             sum.prospect_count += fate.prospect_count;
             if outcome_on <= as_of {
@@ -186,6 +199,14 @@ fn each_coming(page: &Page, mut take: impl FnMut(&Row, &Fate)) {
         if let Some(outcome) = fate_of(row.event, row.is_prospect()) {
             take(row, &Fate::of(outcome, 1));
         }
+    }
+}
+
+fn add_at<K: Ord + Copy>(all: &mut BTreeMap<K, Fate>, at: K, fate: &Fate) {
+    let sum = all.entry(at).or_default();
+    sum.add(fate);
+    if *sum == Fate::default() {
+        all.remove(&at);
     }
 }
 

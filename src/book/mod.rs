@@ -18,6 +18,7 @@ mod chain;
 mod circles;
 mod coding;
 mod contribute;
+mod cycles;
 mod entry;
 mod evidence;
 mod expiring;

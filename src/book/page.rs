@@ -23,6 +23,7 @@ use smallvec::SmallVec;
 use self::by_region::ByRegion;
 use self::row::rows_of;
 use self::rows::Rows;
+use super::cycles::Cycles;
 use super::entry::{Entry, Event, Share, Slot, part};
 use super::fates::Fates;
 use super::net::Net;
@@ -60,6 +61,7 @@ pub struct Page {
     /// Told when it is first asked for, and kept from then on.
     net: OnceLock<Net>,
     fates: OnceLock<Fates>,
+    cycles: OnceLock<Cycles>,
     by_region: OnceLock<ByRegion>,
 }
 
@@ -240,7 +242,7 @@ impl Page {
         self.month -= whole;
     }
 
-    /// Keeps net and fates, where they were told, beside the sums.
+    /// Keeps what was told of the page when it was first asked for beside the sums.
     fn note_beside(&mut self, desk: DeskRef, entry: &Entry, whole: Measures, is_taken_out: bool) {
         if let Some(net) = self.net.get_mut() {
             let signed = |measures: Measures| if is_taken_out { negated(measures) } else { measures };
@@ -250,6 +252,9 @@ impl Page {
         let count = if is_taken_out { -1 } else { 1 };
         if let Some(fates) = self.fates.get_mut() {
             fates.note(desk, entry, count);
+        }
+        if let Some(cycles) = self.cycles.get_mut() {
+            cycles.note(entry, count);
         }
         if let Some(by_region) = self.by_region.get_mut() {
             by_region.note(entry, if is_taken_out { negated(whole) } else { whole }, count);
@@ -270,6 +275,11 @@ impl Page {
     /// What became of the prospects that came in this month.
     pub(super) fn fates(&self) -> &Fates {
         self.fates.get_or_init(|| Fates::of(self))
+    }
+
+    /// In how many days deals were won in this month.
+    pub(super) fn cycles(&self) -> &Cycles {
+        self.cycles.get_or_init(|| Cycles::of(self))
     }
 
     /// By how much the open deals of each grew in this month.

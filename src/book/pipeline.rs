@@ -16,13 +16,13 @@ use super::entry::{Event, Odds, Outcome, Value};
 use super::packed::{DealRef, PackedDeal, Span, TermRef};
 use super::page::{Parts, Row};
 use super::pages::older;
-use super::pools::OddsRef;
+use super::pools::{OddsRef, Pools};
 use super::scope::Scope;
 use crate::domain::amount::{Amount, BasisPoints};
 use crate::domain::calendar::Date;
 use crate::domain::ids::Term;
 use crate::domain::record::{DealStatus, Settings};
-use crate::kpi::pipeline::{Departure, Movement, OpenDeal, Passage, PipelineFold, Worth};
+use crate::kpi::pipeline::{Departure, Movement, OpenDeal, Passage, PipelineFold, PipelineSum, Worth};
 
 /// What was found about a pipeline, and the date of the oldest exchange rate among its amounts. None where
 /// nothing was converted.
@@ -59,6 +59,39 @@ struct PooledChances {
 pub(super) struct Priced {
     pub amount: Option<Amount>,
     pub oldest_rate_on: Option<Date>,
+}
+
+/// Small numbers for what chances are told from: of pooled odds their own, then those of earlier versions as they
+/// are met.
+struct OddsNumbers<'a> {
+    pooled: &'a [Odds],
+    earlier: Vec<Odds>,
+    numbers: HashMap<Odds, usize>,
+}
+
+// === impl OddsNumbers ===
+
+impl<'a> OddsNumbers<'a> {
+    fn new(pools: &'a Pools) -> Self {
+        Self { pooled: pools.odds.values(), earlier: Vec::new(), numbers: HashMap::new() }
+    }
+
+    fn number(&mut self, odds: &StoodOdds) -> usize {
+        match *odds {
+            StoodOdds::Pooled(pooled) => pooled.index(),
+            StoodOdds::Earlier(odds) => *self.numbers.entry(odds).or_insert_with(|| {
+                self.earlier.push(odds);
+                self.pooled.len() + self.earlier.len() - 1
+            }),
+        }
+    }
+
+    fn odds(&self, number: usize) -> Odds {
+        match number.checked_sub(self.pooled.len()) {
+            None => self.pooled[number],
+            Some(earlier) => self.earlier[earlier],
+        }
+    }
 }
 
 // === impl Chances ===
@@ -107,16 +140,22 @@ impl Book {
     ) -> Found<PipelineFold<Option<&str>>> {
         let terms = &self.records.dictionary.terms;
         let asked: HashSet<Option<TermRef>> = known(stages, |stage: &Term| terms.get(stage.as_str()));
-        let mut fold = PipelineFold::new(as_of, expiring_days);
+        let mut sum = PipelineSum::new(as_of, expiring_days);
+        let mut numbers = OddsNumbers::new(&self.pools);
         let mut oldest_rate_on = None;
-        self.each_open_deal(scope, as_of, rates_on, |_, deal, rate_on| {
-            if stages.is_empty() || asked.contains(&deal.stage) {
-                fold.add(deal);
-                oldest_rate_on = older(oldest_rate_on, rate_on);
+        self.each_stood_deal(scope, as_of, rates_on, |_, stood, deal| {
+            if stages.is_empty() || asked.contains(&self.odds(&stood.odds).stage) {
+                sum.add(numbers.number(&stood.odds), deal);
+                oldest_rate_on = older(oldest_rate_on, stood.value.oldest_rate_on());
             }
         });
-        let fold = fold.with_stages(|stage| stage.map(|stage| terms.name(stage)));
-        Found { found: fold, oldest_rate_on }
+        let chances = self.settings().map(|settings| Chances::new(self, settings));
+        let found = sum.fold(|number| {
+            let odds = numbers.odds(number);
+            let stage = odds.stage.map(|stage| terms.name(stage));
+            (stage, chances.as_ref().and_then(|chances| chances.of(odds)))
+        });
+        Found { found, oldest_rate_on }
     }
 
     /// What the deals of a scope are worth that are open at the end of `as_of`, at the rates of `rates_on`.
@@ -144,7 +183,20 @@ impl Book {
         scope: &Scope,
         as_of: Date,
         rates_on: Date,
-        mut take: impl FnMut(DealRef, &OpenDeal<Option<TermRef>>, Option<Date>),
+        mut take: impl FnMut(DealRef, &OpenDeal, Option<Date>),
+    ) {
+        self.each_stood_deal(scope, as_of, rates_on, |number, stood, deal| {
+            take(number, deal, stood.value.oldest_rate_on());
+        });
+    }
+
+    /// Walks the same, each with how it stood.
+    fn each_stood_deal(
+        &self,
+        scope: &Scope,
+        as_of: Date,
+        rates_on: Date,
+        mut take: impl FnMut(DealRef, &Stood, &OpenDeal),
     ) {
         let Some(settings) = self.settings() else { return };
         let chances = PooledChances::new(self, settings);
@@ -164,15 +216,20 @@ impl Book {
                 expires_on: (expires_on != Date::NEVER).then_some(expires_on),
                 expected_close_on,
                 amount: stood.value.amount().map(|whole| parts.of(whole)),
-                stage: self.odds(&stood.odds).stage,
                 probability: chances.of(&stood.odds),
             };
-            take(DealRef::new(row.of), &deal, stood.value.oldest_rate_on());
+            take(DealRef::new(row.of), &stood, &deal);
         });
     }
 
     /// What became of deals from the end of `since` to the end of `as_of`, both at the rates of `rates_on`.
     pub fn movement(&self, scope: &Scope, since: Date, as_of: Date, rates_on: Date) -> Found<Movement> {
+        if since == as_of {
+            let Found { found: Worth { deals, .. }, oldest_rate_on } =
+                self.open_worth(scope, as_of, rates_on);
+            let found = Movement { opening: deals, closing: deals, ..Movement::default() };
+            return Found { found, oldest_rate_on };
+        }
         let mut movement = Movement::default();
         let mut oldest_rate_on = None;
         let Some(settings) = self.settings() else { return Found { found: movement, oldest_rate_on } };
@@ -185,7 +242,12 @@ impl Book {
             };
             let departure = departure(row).filter(|_| row.on <= as_of);
             movement.add(match (row.other_on <= since, departure) {
-                (true, None) => Passage::Stayed { opening: amount_on(since), closing: amount_on(as_of) },
+                (true, None) => {
+                    let closing = amount_on(as_of);
+                    // What stands since before the first date stood so at both.
+                    let opening = if row.stands_as(since).is_some() { closing } else { amount_on(since) };
+                    Passage::Stayed { opening, closing }
+                }
                 (false, None) => Passage::Came { closing: amount_on(as_of) },
                 (true, Some(departure)) => Passage::Left { departure, opening: amount_on(since) },
                 (false, Some(departure)) => Passage::Passed { departure, amount: amount_on(as_of) },

@@ -4,19 +4,18 @@ use std::ops::RangeInclusive;
 
 use super::Book;
 use super::contribute::life_of;
+use super::cycles::DealCounts;
 use super::entry::{Event, Outcome, ProspectOutcome};
-use super::fates::{Fate, Fates, fate_of};
+use super::fates::{Courses, Fate, Fates, fate_of};
 use super::packed::DealRef;
 use super::page::Row;
 use super::pages::older;
 use super::scope::Scope;
 use crate::domain::calendar::{Date, DateRange};
-use crate::domain::filter::Filter;
 use crate::domain::premises::{RatesOn, Roles};
 use crate::domain::record::DealStatus;
-use crate::domain::subject::Subject;
 use crate::domain::window::Window;
-use crate::kpi::distribution::{StageDays, WonDeals, nearest_rank};
+use crate::kpi::distribution::{StageDays, WonDeals, nearest_rank_of_counts};
 use crate::kpi::standing::{Cohort, Standing};
 
 /// A scope's standing, and the date of the oldest exchange rate among its amounts of ends.
@@ -68,13 +67,12 @@ impl Book {
         for (month, page) in self.pages.range(dates.from.month()..=last.month()) {
             let (from, last) = (dates.from.max(month.first_day()), last.min(month.last_day()));
             let is_whole = (from, last) == (month.first_day(), month.last_day());
+            let days = (!is_whole).then_some(from..=last);
             let fate = match scope.regions_alone() {
                 Some(regions) => page
                     .by_region(regions, &self.pools)
-                    .map(|by_region| by_region.fate(regions, &(from..=last), as_of)),
-                None if is_served_by_fates(scope) => {
-                    fate_in(page.fates(), scope, from..=last, is_whole, as_of)
-                }
+                    .map(|by_region| by_region.fate(regions, days.as_ref(), as_of)),
+                None if is_served_by_fates(scope) => fate_in(page.fates(), scope, days, as_of),
                 None => None,
             };
             match fate {
@@ -115,10 +113,13 @@ impl Book {
     /// days that end with `as_of`: a prospect that is older has most likely come to its end. None where no deal
     /// was won.
     pub fn p90_cycle_days(&self, as_of: Date) -> Option<i32> {
-        let scope = self.scope(&Subject::Tenant, &Filter::default(), Roles::default())?;
-        let ended = self.pages.entries(&self.pools, |page| &page.ended, &scope, as_of.plus_days(-364), as_of);
-        let won = ended.filter(|(row, _)| row.event == Event::DealEnded(Outcome::Won));
-        nearest_rank(won.map(|(row, _)| row.on.days_since(row.other_on)).collect(), 90)
+        let from = as_of.plus_days(-364);
+        let mut deal_counts = DealCounts::default();
+        for (month, page) in self.pages.range(from.month()..=as_of.month()) {
+            let is_whole = from <= month.first_day() && month.last_day() <= as_of;
+            page.cycles().add_to(&mut deal_counts, (!is_whole).then_some(from..=as_of));
+        }
+        nearest_rank_of_counts(&deal_counts, 90)
     }
 
     /// Adds the days that a deal spent in each stage, by its versions sent while it was open. The first stage
@@ -167,20 +168,18 @@ fn is_served_by_fates(scope: &Scope) -> bool {
     scope.test.is_none() && (scope.slots.is_none() || scope.roles == Roles::SOURCED)
 }
 
-/// What became by `as_of` of those that came on some days of a page, where its fates say that.
-fn fate_in(
-    fates: &Fates,
-    scope: &Scope,
-    days: RangeInclusive<Date>,
-    is_whole: bool,
-    as_of: Date,
-) -> Option<Fate> {
+/// What became by `as_of` of those that came on some days of a page, or, without, on all, where its fates say that.
+fn fate_in(fates: &Fates, scope: &Scope, days: Option<RangeInclusive<Date>>, as_of: Date) -> Option<Fate> {
     let of = |all: &[Fate], at: usize| all.get(at).copied().unwrap_or_default();
-    let is_over = is_whole && fates.last_outcome_on <= as_of;
+    let is_over = days.is_none() && fates.last_outcome_on <= as_of;
+    let fate = |courses: &Courses| match days {
+        Some(days) => courses.fate(days, as_of),
+        None => courses.whole_fate(as_of),
+    };
     match (scope.slots.as_deref(), &scope.desks) {
-        (None, None) => Some(fates.all.fate(days, as_of)),
+        (None, None) => Some(fate(&fates.all)),
         (Some([Some(partner)]), None) if is_over => Some(of(&fates.slots, partner.index())),
-        (Some([Some(partner)]), None) => Some(fates.courses(*partner)?.fate(days, as_of)),
+        (Some([Some(partner)]), None) => fates.courses(*partner).map(fate),
         (None, Some(desks)) if is_over => {
             let all = desks.iter().map(|desk| of(&fates.desks, desk.index()));
             Some(all.fold(Fate::default(), |mut sum, fate| {

@@ -71,6 +71,16 @@ pub fn nearest_rank<T: Copy + Ord>(mut all: Vec<T>, percent: usize) -> Option<T>
     (rank <= all.len()).then(|| *all.select_nth_unstable(rank - 1).1)
 }
 
+/// The same of values that are counted.
+pub fn nearest_rank_of_counts<T: Copy + Ord>(counts: &BTreeMap<T, i64>, percent: i64) -> Option<T> {
+    let rank_of_hundred = (percent * counts.values().sum::<i64>()).max(1);
+    let mut counted = 0;
+    counts.iter().find_map(|(&value, &count)| {
+        counted += count;
+        (100 * counted >= rank_of_hundred).then_some(value)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -108,6 +118,9 @@ mod tests {
             let ratios = amounts_e4.iter().map(|&e4| Ratio::whole(Quantity::AmountE4(e4.into()))).collect();
             let deals = WonDeals { cycle_days, amounts_e4, ..WonDeals::default() };
             prop_assert_eq!(deals.cycle_days_percentile(percent), sorted.get(rank - 1).copied());
+            let mut counts = BTreeMap::new();
+            sorted.iter().for_each(|&days| *counts.entry(days).or_default() += 1);
+            prop_assert_eq!(nearest_rank_of_counts(&counts, percent as i64), sorted.get(rank - 1).copied());
             prop_assert_eq!(deals.median_amount().ok(), median(ratios));
         }
     }

@@ -22,16 +22,15 @@ pub const AGE_DAYS: [RangeInclusive<i32>; 5] = [0..=30, 31..=60, 61..=90, 91..=1
 /// The days until protection ends; the last has no end.
 pub const DAYS_LEFT: [RangeInclusive<i32>; 6] = [1..=7, 8..=14, 15..=30, 31..=60, 61..=90, 91..=i32::MAX];
 
-/// A deal that is open on some date, as it stood then. `S` tells stages apart.
+/// A deal that is open on some date, as it stood then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OpenDeal<S> {
+pub struct OpenDeal {
     pub opened_on: Date,
     /// None: without a limit.
     pub expires_on: Option<Date>,
     pub expected_close_on: Option<Date>,
     /// The subject's part, in the reporting currency. None: not known.
     pub amount: Option<Amount>,
-    pub stage: S,
     /// The deal's own, else its stage's.
     pub probability: Option<BasisPoints>,
 }
@@ -55,8 +54,6 @@ pub struct Worth {
 /// Source: docs/kpis.md, section 6, KPI 3.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PipelineFold<S> {
-    as_of: Date,
-    expiring_days: i32,
     pub open: Worth,
     pub stages: BTreeMap<S, Worth>,
     /// By [`AGE_DAYS`].
@@ -64,6 +61,37 @@ pub struct PipelineFold<S> {
     /// Those that were expected to close before the date.
     pub overdue: Tally,
     pub protection: Protection,
+}
+
+/// Open deals while they are summed up. There may be millions: each is added to two sums, of those that are as likely
+/// to be won and of those of the same timing, and all that is told of them is told from these.
+#[derive(Clone, Debug)]
+pub struct PipelineSum {
+    as_of: Date,
+    expiring_days: i32,
+    /// By the number of what a deal's chance is told from.
+    by_odds: Vec<Tally>,
+    /// By [`Timing::place`].
+    by_timing: Vec<Tally>,
+}
+
+/// What an open deal's dates say of it on a date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Timing {
+    /// A place in [`AGE_DAYS`].
+    age: usize,
+    protection: ProtectionLeft,
+    is_overdue: bool,
+    is_expiring: bool,
+    expires_before_close: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ProtectionLeft {
+    Unlimited,
+    Past,
+    /// A place in [`DAYS_LEFT`].
+    Days(usize),
 }
 
 /// For how long open deals are protected.
@@ -143,11 +171,17 @@ pub struct Movement {
 impl Worth {
     /// Adds a deal. An amount of None isn't known, and neither is such a probability.
     pub fn add(&mut self, amount: Option<Amount>, probability: Option<BasisPoints>) {
-        let tally = Tally::of(amount);
-        self.deals += tally;
+        *self += Self::of(Tally::of(amount), probability);
+    }
+
+    /// Deals of one probability.
+    fn of(deals: Tally, probability: Option<BasisPoints>) -> Self {
         match probability {
-            Some(bps) => self.weighted_e8 += tally.amount_e4 * i128::from(bps.get()),
-            None => self.unweighted += tally,
+            Some(bps) => {
+                let weighted_e8 = deals.amount_e4 * i128::from(bps.get());
+                Self { deals, weighted_e8, unweighted: Tally::default() }
+            }
+            None => Self { deals, weighted_e8: 0, unweighted: deals },
         }
     }
 }
@@ -167,56 +201,145 @@ impl SubAssign for Worth {
     }
 }
 
-// === impl PipelineFold ===
+// === impl ProtectionLeft ===
 
-impl<S: Copy + Ord> PipelineFold<S> {
+impl ProtectionLeft {
+    const COUNT: usize = 2 + DAYS_LEFT.len();
+
+    fn of(days_left: Option<i32>) -> Self {
+        match days_left {
+            None => Self::Unlimited,
+            Some(..1) => Self::Past,
+            Some(days_left) => Self::Days(place_of(days_left, &DAYS_LEFT)),
+        }
+    }
+
+    fn place(self) -> usize {
+        match self {
+            Self::Unlimited => 0,
+            Self::Past => 1,
+            Self::Days(at) => 2 + at,
+        }
+    }
+
+    fn all() -> impl Iterator<Item = Self> {
+        [Self::Unlimited, Self::Past].into_iter().chain((0..DAYS_LEFT.len()).map(Self::Days))
+    }
+}
+
+/// In which of these ranges a number lies that isn't below them: they follow each other, and the last has no end.
+#[inline]
+fn place_of<const N: usize>(days: i32, ranges: &[RangeInclusive<i32>; N]) -> usize {
+    ranges[..N - 1].iter().filter(|range| days > *range.end()).count()
+}
+
+// === impl Timing ===
+
+impl Timing {
+    const COUNT: usize = AGE_DAYS.len() * ProtectionLeft::COUNT * 8;
+
+    fn place(self) -> usize {
+        let Self { age, protection, is_overdue, is_expiring, expires_before_close } = self;
+        let marks =
+            usize::from(is_overdue) << 2 | usize::from(is_expiring) << 1 | usize::from(expires_before_close);
+        (age * ProtectionLeft::COUNT + protection.place()) << 3 | marks
+    }
+
+    fn all() -> impl Iterator<Item = Self> {
+        let protected = |age| ProtectionLeft::all().map(move |protection| (age, protection));
+        (0..AGE_DAYS.len()).flat_map(protected).flat_map(|(age, protection)| {
+            (0..8).map(move |marks| Self {
+                age,
+                protection,
+                is_overdue: marks & 4 != 0,
+                is_expiring: marks & 2 != 0,
+                expires_before_close: marks & 1 != 0,
+            })
+        })
+    }
+}
+
+// === impl PipelineSum ===
+
+impl PipelineSum {
     /// Nothing yet, on `as_of`; what expires within `expiring_days` is told apart.
     pub fn new(as_of: Date, expiring_days: i32) -> Self {
-        Self {
-            as_of,
-            expiring_days,
+        let by_timing = vec![Tally::default(); Timing::COUNT];
+        Self { as_of, expiring_days, by_odds: Vec::new(), by_timing }
+    }
+
+    /// Adds a deal that is open on the date. Its odds are a small number that [`Self::fold`] asks about.
+    #[inline]
+    pub fn add(&mut self, odds: usize, deal: &OpenDeal) {
+        let tally = Tally::of(deal.amount);
+        if odds >= self.by_odds.len() {
+            self.by_odds.resize(odds + 1, Tally::default());
+        }
+        self.by_odds[odds] += tally;
+        let place = self.timing(deal).place();
+        self.by_timing[place] += tally;
+    }
+
+    #[inline]
+    fn timing(&self, deal: &OpenDeal) -> Timing {
+        let days_left = deal.expires_on.map(|on| on.days_since(self.as_of));
+        let expected_close_on = deal.expected_close_on.unwrap_or(Date::NEVER);
+        let is_protected = days_left.is_some_and(|left| left >= 1);
+        let expires_before_close = is_protected
+            && deal.expected_close_on.is_some()
+            && deal.expires_on.is_some_and(|expires_on| expires_on < expected_close_on);
+        Timing {
+            age: place_of(self.as_of.days_since(deal.opened_on), &AGE_DAYS),
+            protection: ProtectionLeft::of(days_left),
+            is_overdue: expected_close_on < self.as_of,
+            is_expiring: is_protected && days_left.is_some_and(|left| left <= self.expiring_days),
+            expires_before_close,
+        }
+    }
+
+    /// All of it, with the stage and the probability that odds stand for.
+    pub fn fold<S: Ord>(self, odds: impl Fn(usize) -> (S, Option<BasisPoints>)) -> PipelineFold<S> {
+        let mut fold = PipelineFold {
             open: Worth::default(),
             stages: BTreeMap::new(),
             ages: Default::default(),
             overdue: Tally::default(),
             protection: Protection::default(),
-        }
-    }
-
-    /// Adds a deal that is open on the date.
-    pub fn add(&mut self, deal: &OpenDeal<S>) {
-        let tally = Tally::of(deal.amount);
-        self.open.add(deal.amount, deal.probability);
-        self.stages.entry(deal.stage).or_default().add(deal.amount, deal.probability);
-        let age_days = self.as_of.days_since(deal.opened_on);
-        if let Some(at) = AGE_DAYS.iter().position(|days| days.contains(&age_days)) {
-            self.ages[at] += tally;
-        }
-        if deal.expected_close_on.is_some_and(|expected_on| expected_on < self.as_of) {
-            self.overdue += tally;
-        }
-        let Some(expires_on) = deal.expires_on else {
-            self.protection.unlimited += tally;
-            return;
         };
-        let days_left = expires_on.days_since(self.as_of);
-        match DAYS_LEFT.iter().position(|days| days.contains(&days_left)) {
-            Some(at) => self.protection.days_left[at] += tally,
-            None => self.protection.past += tally,
+        for (number, deals) in self.by_odds.into_iter().enumerate().filter(|(_, deals)| deals.count != 0) {
+            let (stage, probability) = odds(number);
+            let worth = Worth::of(deals, probability);
+            fold.open += worth;
+            *fold.stages.entry(stage).or_default() += worth;
         }
-        if (1..=self.expiring_days).contains(&days_left) {
-            self.protection.expiring += tally;
+        for timing in Timing::all() {
+            fold.add_timed(timing, self.by_timing[timing.place()]);
         }
-        if days_left >= 1 && deal.expected_close_on.is_some_and(|expected_on| expires_on < expected_on) {
-            self.protection.before_expected_close += tally;
-        }
+        fold
     }
+}
 
-    /// The same with stages told apart otherwise: each as another.
-    pub fn with_stages<T: Ord>(self, stage: impl Fn(S) -> T) -> PipelineFold<T> {
-        let Self { as_of, expiring_days, open, stages, ages, overdue, protection } = self;
-        let stages = stages.into_iter().map(|(of, worth)| (stage(of), worth)).collect();
-        PipelineFold { as_of, expiring_days, open, stages, ages, overdue, protection }
+// === impl PipelineFold ===
+
+impl<S> PipelineFold<S> {
+    fn add_timed(&mut self, timing: Timing, deals: Tally) {
+        let Timing { age, protection, is_overdue, is_expiring, expires_before_close } = timing;
+        let Protection { days_left, unlimited, past, expiring, before_expected_close } = &mut self.protection;
+        self.ages[age] += deals;
+        *match protection {
+            ProtectionLeft::Unlimited => unlimited,
+            ProtectionLeft::Past => past,
+            ProtectionLeft::Days(at) => &mut days_left[at],
+        } += deals;
+        for (holds, sum) in [
+            (is_overdue, &mut self.overdue),
+            (is_expiring, expiring),
+            (expires_before_close, before_expected_close),
+        ] {
+            if holds {
+                *sum += deals;
+            }
+        }
     }
 }
 
@@ -285,19 +408,18 @@ mod tests {
         Some(BasisPoints::try_new(bps).unwrap())
     }
 
-    fn open(opened: &str, units: i64) -> OpenDeal<Option<&'static str>> {
+    fn open(opened: &str, units: i64) -> OpenDeal {
         OpenDeal {
             opened_on: date(opened),
             expires_on: None,
             expected_close_on: None,
             amount: amount(units),
-            stage: None,
             probability: None,
         }
     }
 
     /// The open deals of the worked example.
-    fn example() -> [OpenDeal<Option<&'static str>>; 4] {
+    fn example() -> [OpenDeal; 4] {
         let d4 = OpenDeal {
             probability: bps(5_000),
             expires_on: Some(date("2024-04-10")),
@@ -309,10 +431,16 @@ mod tests {
         [d4, d7, open("2024-03-02", 700), d9]
     }
 
+    /// Deals that are open on a date, of which those that expire within 14 days are told apart.
+    fn fold(as_of: &str, deals: &[OpenDeal]) -> PipelineFold<bool> {
+        let mut sum = PipelineSum::new(date(as_of), 14);
+        deals.iter().enumerate().for_each(|(number, deal)| sum.add(number, deal));
+        sum.fold(|number| (deals[number].probability.is_some(), deals[number].probability))
+    }
+
     #[test]
     fn pipeline_by_hand() {
-        let mut fold = PipelineFold::new(date("2024-03-31"), 14);
-        example().iter().for_each(|deal| fold.add(deal));
+        let fold = fold("2024-03-31", &example());
         assert_eq!(fold.open.deals, worth(4, 5_200));
         assert_eq!(fold.open.weighted_e8, 1_300 * 100_000_000);
         assert_eq!(fold.open.unweighted, worth(1, 700));
@@ -322,19 +450,23 @@ mod tests {
         assert_eq!(fold.protection.unlimited, worth(3, 4_200));
         assert_eq!(fold.protection.expiring, worth(1, 1_000));
         assert_eq!(fold.protection.before_expected_close, worth(1, 1_000));
-        assert_eq!(fold.stages, BTreeMap::from([(None, fold.open)]));
+        assert_eq!(
+            fold.stages[&false],
+            Worth { deals: worth(1, 700), weighted_e8: 0, unweighted: worth(1, 700) }
+        );
+        assert_eq!(fold.stages[&true].deals, worth(3, 4_500));
     }
 
     #[test]
     fn an_empty_pipeline_is_nothing() {
-        let fold = PipelineFold::<Option<&str>>::new(date("2024-03-31"), 14);
+        let fold = fold("2024-03-31", &[]);
         assert_eq!((fold.open, fold.stages.len()), (Worth::default(), 0));
     }
 
     #[test]
     fn a_deal_without_an_amount_counts_and_weighs_nothing() {
-        let mut fold = PipelineFold::new(date("2024-03-31"), 14);
-        fold.add(&OpenDeal { amount: None, probability: bps(10_000), ..open("2024-03-01", 0) });
+        let deal = OpenDeal { amount: None, probability: bps(10_000), ..open("2024-03-01", 0) };
+        let fold = fold("2024-03-31", &[deal]);
         assert_eq!(fold.open.deals, Tally { count: 1, priced_count: 0, amount_e4: 0 });
         assert_eq!((fold.open.weighted_e8, fold.open.unweighted), (0, Tally::default()));
     }
@@ -345,9 +477,8 @@ mod tests {
         for (age_days, bucket) in
             [(0, 0), (30, 0), (31, 1), (60, 1), (61, 2), (90, 2), (91, 3), (180, 3), (181, 4)]
         {
-            let as_of = date("2024-03-31");
-            let mut fold = PipelineFold::new(as_of, 14);
-            fold.add(&OpenDeal { opened_on: as_of.plus_days(-age_days), ..open("2024-03-31", 1) });
+            let opened_on = date("2024-03-31").plus_days(-age_days);
+            let fold = fold("2024-03-31", &[OpenDeal { opened_on, ..open("2024-03-31", 1) }]);
             assert_eq!(fold.ages.map(|tally| tally.count).iter().position(|&count| count == 1), Some(bucket));
         }
         // days left, bucket or past it, whether within 14 days, whether before a close expected in 20 days
@@ -365,11 +496,10 @@ mod tests {
             (61, Some(4), 0, 0),
             (91, Some(5), 0, 0),
         ] {
-            let as_of = date("2024-03-31");
-            let mut fold = PipelineFold::new(as_of, 14);
-            let expires_on = Some(as_of.plus_days(days_left));
-            let expected_close_on = Some(as_of.plus_days(20));
-            fold.add(&OpenDeal { expires_on, expected_close_on, ..open("2024-03-01", 1) });
+            let on = |days| Some(date("2024-03-31").plus_days(days));
+            let dates =
+                OpenDeal { expires_on: on(days_left), expected_close_on: on(20), ..open("2024-03-01", 1) };
+            let fold = fold("2024-03-31", &[dates]);
             let found = fold.protection.days_left.iter().position(|tally| tally.count == 1);
             assert_eq!(found, bucket, "{days_left} days left");
             assert_eq!(fold.protection.past.count, i64::from(bucket.is_none()));
@@ -378,10 +508,16 @@ mod tests {
         }
         // expected on the day itself is not overdue yet
         for (expected, overdue) in [("2024-03-30", 1), ("2024-03-31", 0)] {
-            let mut fold = PipelineFold::new(date("2024-03-31"), 14);
-            fold.add(&OpenDeal { expected_close_on: Some(date(expected)), ..open("2024-03-01", 1) });
+            let expected_close_on = Some(date(expected));
+            let fold = fold("2024-03-31", &[OpenDeal { expected_close_on, ..open("2024-03-01", 1) }]);
             assert_eq!(fold.overdue.count, overdue);
         }
+    }
+
+    #[test]
+    fn no_two_timings_share_a_place() {
+        let places: Vec<usize> = Timing::all().map(Timing::place).collect();
+        assert_eq!(places, (0..Timing::COUNT).collect::<Vec<_>>());
     }
 
     /// The tenant of the worked example, since 29 February.

@@ -73,11 +73,14 @@ impl ByRegion {
         sum
     }
 
-    /// What became by `as_of` of those that came there on some days.
-    pub fn fate(&self, regions: &Regions, days: &RangeInclusive<Date>, as_of: Date) -> Fate {
+    /// What became by `as_of` of those that came there on some days. None: in the whole month.
+    pub fn fate(&self, regions: &Regions, days: Option<&RangeInclusive<Date>>, as_of: Date) -> Fate {
         let mut sum = Fate::default();
         for courses in regions.asked.iter().filter_map(|region| self.courses.get(region)) {
-            sum.add(&courses.fate(days.clone(), as_of));
+            sum.add(&match days {
+                Some(days) => courses.fate(days.clone(), as_of),
+                None => courses.whole_fate(as_of),
+            });
         }
         sum
     }

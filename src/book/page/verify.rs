@@ -55,6 +55,9 @@ impl Page {
         if let Some(fates) = self.fates.get() {
             fates.verify(self);
         }
+        if let Some(cycles) = self.cycles.get() {
+            assert_eq!(*cycles, Cycles::of(self), "cycles");
+        }
         if let Some(by_region) = self.by_region.get() {
             by_region.verify(self, pools);
         }

@@ -163,7 +163,6 @@ mod tests {
                 expires_on: None,
                 expected_close_on: Some(date("2024-03-15")),
                 amount: Some(Amount::try_from_e4(amount_e4).expect("an amount")),
-                stage: (),
                 probability: Some(BasisPoints::try_new(bps).expect("a probability")),
             });
         }
