@@ -145,6 +145,56 @@ async fn pages_hold_every_row_once_in_the_order_of_bytes() {
     sidecar.stop().await;
 }
 
+/// Of long pages the score's own past is told for all at once, of short ones for each card.
+#[tokio::test(flavor = "multi_thread")]
+async fn cards_are_the_same_in_long_and_in_short_pages() {
+    let sidecar = Sidecar::start().await;
+    let mut caller = sidecar.tenant("sizes", settings()).await;
+    let sold = IDS.iter().zip(1..).flat_map(|(id, units)| {
+        // All of them in March, fewer the month before, fewest in January.
+        let months =
+            [("03", 1), ("02", 2), ("01", 3)].into_iter().filter(move |(_, every)| units % every == 0);
+        months.map(move |(month, of)| {
+            let day = |day: &str| format!("{month}-{day}");
+            let deal =
+                deal(&format!("{id} in {month}"), id, &format!("e{}", units % 3), &day("02"), units * of);
+            version(at("2024-04-01T00:00:00Z"), Kind::Deal(won(&day("20"), deal)))
+        })
+    });
+    let partners = IDS.map(|id| version(at("2024-04-01T00:00:00Z"), Rows::Partners.record(id)));
+    let employees =
+        ["e0", "e1", "e2"].map(|id| version(at("2024-04-01T00:00:00Z"), Rows::Employees.record(id)));
+    caller.write(partners.into_iter().chain(employees).chain(sold).collect()).await;
+    for rows in [Rows::Partners, Rows::Employees] {
+        let mut listed = Vec::new();
+        for page_size in [7, 1_000] {
+            let mut question = ListScorecardsRequest { page_size, kpis: Vec::new(), ..rows.question() };
+            let mut cards = Vec::new();
+            loop {
+                let page =
+                    caller.kpis.list_scorecards(question.clone()).await.expect("it is valid").into_inner();
+                cards.extend(page.scorecards);
+                question.page_token = page.next_page_token;
+                if question.page_token.is_empty() {
+                    break;
+                }
+            }
+            listed.push(cards);
+        }
+        let [short, long] = listed.try_into().expect("two sizes");
+        let pasts: BTreeSet<String> = short
+            .iter()
+            .map(|card| {
+                let score = card.value_score.as_ref().expect("all KPIs are told");
+                format!("{:?}", score.own_past)
+            })
+            .collect();
+        assert!(pasts.len() > 2, "{rows:?} have different pasts: {pasts:?}");
+        assert_eq!(short, long, "{rows:?}");
+    }
+    sidecar.stop().await;
+}
+
 /// After each page the last row that it gave is deleted, every other time, a row comes before all, one right behind the boundary, and
 /// once one that the walk has not reached goes.
 #[tokio::test(flavor = "multi_thread")]

@@ -10,7 +10,9 @@ use tonic::Status;
 
 use super::parse::{CardQuestion, View};
 use super::reads::Reads;
-use super::render::scorecard::{self, Card, Evidence, More, SeasonGround, Stand, ValueGround, Whose};
+use super::render::scorecard::{
+    self, Card, CloseRateGround, Evidence, More, SeasonGround, Stand, ValueGround, Whose,
+};
 use super::{as_of_or_today, failure, weight};
 use crate::book::{
     Behind, BoardQuestion, Book, FigureKind, FirstEvidence, Fold, KeptBoard, MarketingQuestion, Scope, Stood,
@@ -28,6 +30,7 @@ use crate::kpi::figure::Absent;
 use crate::kpi::marketing_channel::Basis;
 use crate::kpi::pipeline::Worth;
 use crate::kpi::season::Season;
+use crate::kpi::standing::StandingParts;
 use crate::proto::channelkpi::v1 as pb;
 use crate::service::asking::ROWS_AT_ONCE_MAX;
 
@@ -69,6 +72,8 @@ struct Boards {
     now: Arc<KeptBoard>,
     /// Where the value score is asked for.
     before: Option<Arc<KeptBoard>>,
+    /// Of windows before, of which the value score's own past is told: where many cards are.
+    past: Vec<(Window, Arc<KeptBoard>)>,
     /// What the whole tenant did, where the value score is asked for.
     tenant: Option<Fold>,
 }
@@ -176,11 +181,29 @@ impl<'a> Cards<'a> {
         let boards = Boards {
             now: board(&self.now, full && self.asks_for(Kpi::OpportunityPipeline)),
             before: self.before.as_ref().filter(|_| scored).map(|before| board(before, false)),
+            past: Vec::new(),
             tenant,
             peer_filter,
         };
         self.boards = Some(boards);
         self
+    }
+
+    /// For many cards of a kind: their own past is told of all at once, too.
+    pub fn of_many(self, kind: SubjectKind, include_sub_partners: bool) -> Self {
+        let mut cards = self.of_kind(kind, include_sub_partners);
+        if let Some(boards) = cards.boards.as_mut().filter(|boards| boards.tenant.is_some()) {
+            let windows = past_windows(&cards.now, cards.asked.comparison).flatten();
+            boards.past = windows
+                .map(|window| {
+                    let premises = &cards.asked.premises;
+                    let asked =
+                        BoardQuestion::new(kind, include_sub_partners, premises, &window, cards.rates);
+                    (window, cards.book.board(&asked.of_parts(StandingParts::ENDS).of_peers()))
+                })
+                .collect();
+        }
+        cards
     }
 
     /// How many rows a card of a subject reads at most, told before anything is folded. What may scan more than
@@ -273,8 +296,13 @@ impl<'a> Cards<'a> {
         if let Some(before) = &mut card.before {
             before.peer = peers_before.and_then(|board| self.book.peer(board, subject));
         }
-        let mut rates_on =
-            vec![boards.now.oldest_rate_on(), peers_before.and_then(|board| board.oldest_rate_on())];
+        let past = boards.past.iter().map(|(_, board)| board);
+        let mut rates_on: Vec<Option<Date>> = [&boards.now]
+            .into_iter()
+            .chain(peers_before)
+            .chain(past)
+            .map(|board| board.oldest_rate_on())
+            .collect();
         if let Some(tenant) = &boards.tenant {
             let (ground, oldest_rate_on) = self.value_ground(subject, &peer_scope, boards, tenant);
             card.value = Some(ground);
@@ -451,36 +479,43 @@ impl<'a> Cards<'a> {
     ) -> (ValueGround, Option<Date>) {
         let mut oldest_rate_on = tenant.oldest_rate_on;
         let mut won_amount_e4 = |window: Window| {
-            if let Some(before) = boards.before.as_ref().filter(|_| self.before == Some(window)) {
-                return self.book.standing_on(before, subject).measures.won.amount_e4;
+            let before = self.before.as_ref().zip(boards.before.as_ref());
+            let mut told = boards.past.iter().map(|(past, board)| (past, board)).chain(before);
+            if let Some((_, board)) = told.find(|(past, _)| **past == window) {
+                return self.book.standing_on(board, subject).measures.won.amount_e4;
             }
             let fold = self.book.fold(scope, window.counted(), self.rates);
             oldest_rate_on = oldest_rate_on.into_iter().chain(fold.oldest_rate_on).min();
             fold.measures.won.amount_e4
         };
-        let past = (1..=PAST_WINDOWS)
-            .map(|steps| self.now.earlier(self.asked.comparison, steps).map(&mut won_amount_e4));
-        let past_won_amounts_e4 = past.collect();
+        let past = past_windows(&self.now, self.asked.comparison);
+        let past_won_amounts_e4 = past.map(|window| window.map(&mut won_amount_e4)).collect();
         let own = self.book.standing_on(&boards.now, subject).measures;
         (ValueGround { tenant: tenant.measures, past_won_amounts_e4, own }, oldest_rate_on)
     }
 
     /// What the full view tells beside the standings.
     fn more(&self, whose: &Whose, scope: &Scope) -> More<'_> {
+        let is_told_by_deals = self.asks_for(Kpi::AverageDealSize) || self.asks_for(Kpi::DealVelocity);
+        let won = is_told_by_deals.then(|| self.book.won_deals(scope, self.now.counted(), self.rates));
+        let close_rate = self.asks_for(Kpi::CloseRate).then(|| self.close_rate_ground(whose, scope));
+        More { won: won.unwrap_or_default(), close_rate }
+    }
+
+    fn close_rate_ground(&self, whose: &Whose, scope: &Scope) -> CloseRateGround {
         let region = match whose {
             Whose::Subject(Subject::Partner { partner, .. }) => self.book.region_of(partner),
             Whose::Subject(_) | Whose::Group(..) => None,
         };
-        More {
-            won: self.book.won_deals(scope, self.now.counted(), self.rates),
-            close_rate_year_before: self
+        CloseRateGround {
+            year_before: self
                 .now
                 .compared(Comparison::YearBefore)
                 .map(|window| close_rate(&self.book.cohort(scope, window.counted(), window.as_of))),
-            season: self.asks_for(Kpi::CloseRate).then(|| SeasonGround {
+            season: SeasonGround {
                 season: self.season(region.as_ref()),
                 prospect_counts: self.book.prospects_by_month(scope, &self.now),
-            }),
+            },
             region: region.map(|region| {
                 let cohort = self.book.region_cohort(&region, self.now.counted(), self.now.as_of);
                 (region.as_str().to_owned(), close_rate(&cohort))
@@ -502,4 +537,9 @@ impl<'a> Cards<'a> {
     fn asks_for(&self, kpi: Kpi) -> bool {
         self.asked.kpis.contains(&kpi)
     }
+}
+
+/// The windows of which the value score's own past is the mean. None where one would begin before 1970.
+fn past_windows(now: &Window, comparison: Comparison) -> impl Iterator<Item = Option<Window>> {
+    (1..=PAST_WINDOWS).map(move |steps| now.earlier(comparison, steps))
 }

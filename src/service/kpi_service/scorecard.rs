@@ -66,6 +66,9 @@ pub async fn batch_get<J: Journal>(
     Ok(Response::new(pb::BatchGetScorecardsResponse { answers, revision_token }))
 }
 
+/// Of so many cards the windows before are told for all subjects at once rather than for each card.
+const MANY_CARDS: usize = 50;
+
 /// What a card costs beside the rows that it reads, in rows.
 const CARD_WEIGHT: u64 = 500;
 
@@ -145,7 +148,11 @@ fn rows(
 ) -> Result<Page, Status> {
     let size = asked.page.size;
     if let Rows::Subjects { kind, include_sub_partners } = &asked.rows {
-        cards = cards.of_kind(*kind, *include_sub_partners);
+        cards = if size < MANY_CARDS {
+            cards.of_kind(*kind, *include_sub_partners)
+        } else {
+            cards.of_many(*kind, *include_sub_partners)
+        };
     }
     let (told, last_key) = match &asked.rows {
         Rows::Subjects { kind, include_sub_partners } => {

@@ -66,13 +66,19 @@ pub struct Stand<'a> {
 
 /// What the full view tells beside.
 pub struct More<'a> {
+    /// None where no KPI is asked for that is told from them.
     pub won: WonDeals<'a>,
+    /// Where the close rate is asked for.
+    pub close_rate: Option<CloseRateGround>,
+}
+
+/// What a close rate is seen beside.
+pub struct CloseRateGround {
     /// In the same window a year before. None where it would begin before 1970.
-    pub close_rate_year_before: Option<Figure>,
+    pub year_before: Option<Figure>,
     /// The partner's region and its rate.
     pub region: Option<(String, Figure)>,
-    /// Where the close rate is asked for.
-    pub season: Option<SeasonGround>,
+    pub season: SeasonGround,
 }
 
 /// What a close rate's season is told from.
@@ -275,18 +281,23 @@ impl Teller<'_> {
             resolved: Some(self.figures.compared(resolved(measures), before, DIRECTION)),
             resolved_interval: interval(resolved_interval(measures)),
             position: self.position(Kpi::CloseRate),
-            context: self.card.more.as_ref().map(|more| self.close_rate_context(more)),
+            context: self
+                .card
+                .more
+                .as_ref()
+                .and_then(|more| more.close_rate.as_ref())
+                .map(|ground| self.close_rate_context(ground)),
         }
     }
 
-    fn close_rate_context(&self, more: &More<'_>) -> pb::CloseRateContext {
+    fn close_rate_context(&self, ground: &CloseRateGround) -> pb::CloseRateContext {
         let now = close_rate::close_rate(&self.card.now.standing.cohort);
-        let (region, region_figure) = more.region.clone().unzip();
+        let (region, region_figure) = ground.region.clone().unzip();
         pb::CloseRateContext {
-            year_before: Some(self.figures.compared(now, more.close_rate_year_before, close_rate::DIRECTION)),
+            year_before: Some(self.figures.compared(now, ground.year_before, close_rate::DIRECTION)),
             region: region.unwrap_or_default(),
             region_figure: region_figure.map(|figure| self.figures.figure(figure)),
-            season: more.season.as_ref().map(|ground| season::season(self.figures, now, ground)),
+            season: Some(season::season(self.figures, now, &ground.season)),
         }
     }
 
