@@ -203,65 +203,153 @@ impl Entry {
 
     /// What the deal or lead adds, once: its counts, and `amount` of money.
     pub fn measures(&self, amount: Option<Amount>) -> Measures {
-        let measures = measures(self.event, self.on, self.other_on, self.is_prospect, amount);
-        measures.by_channel(self.traits.channel.is_some())
+        let &Self { event, on, other_on, is_prospect, .. } = self;
+        let is_by_channel = self.traits.channel.is_some();
+        Happened { event, on, other_on, is_prospect, is_by_channel, amount }.measures()
     }
 }
 
-/// What an event adds to its day.
-pub fn measures(
-    event: Event,
-    on: Date,
-    other_on: Date,
-    is_prospect: bool,
-    amount: Option<Amount>,
-) -> Measures {
-    let mut measures = Measures::default();
-    let tally = Tally::of(amount);
-    let mut prospect = |outcome| match outcome {
-        ProspectOutcome::Purchased => measures.purchased_count = 1,
-        ProspectOutcome::Lost => measures.lost_prospect_count = 1,
-        ProspectOutcome::Unresolved => {}
-    };
-    match event {
-        Event::DealOpened(_) => {
-            measures.opened = tally;
-            measures.opened_day_numbers = i64::from(on.day_number());
-            measures.prospect_count = i64::from(is_prospect);
-        }
-        Event::DealEnded(Outcome::Open) => {}
-        Event::DealEnded(outcome) => {
-            if is_prospect {
-                let won = outcome == Outcome::Won;
-                prospect(if won { ProspectOutcome::Purchased } else { ProspectOutcome::Lost });
-            }
-            let same_day = i64::from(on == other_on);
-            match outcome {
-                Outcome::Open => {}
-                Outcome::Won => {
-                    measures.won = tally;
-                    measures.cycle_days = i64::from(on.days_since(other_on));
-                    measures.same_day_won_count = same_day;
+/// What happened, as far as sums count it.
+#[derive(Clone, Copy, Debug)]
+pub struct Happened {
+    pub event: Event,
+    pub on: Date,
+    pub other_on: Date,
+    pub is_prospect: bool,
+    /// Whether it came by a marketing channel.
+    pub is_by_channel: bool,
+    /// Of money, where that is known.
+    pub amount: Option<Amount>,
+}
+
+/// The end of a deal.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended {
+    pub outcome: Outcome,
+    pub deal: Tally,
+    pub day_number: i64,
+    pub cycle_days: i64,
+    pub is_same_day: bool,
+    pub is_by_channel: bool,
+}
+
+/// What events are added to: measures, or whatever holds some of them. There are millions of events, and each
+/// changes few sums.
+pub trait EventSums {
+    fn deal_opened(&mut self, deal: Tally, day_number: i64);
+    fn deal_ended(&mut self, ended: &Ended);
+    fn lead_created(&mut self, is_by_channel: bool);
+    fn lead_converted(&mut self);
+    fn lead_disqualified(&mut self);
+    fn prospect_came(&mut self);
+    fn prospect_purchased(&mut self);
+    fn prospect_lost(&mut self);
+}
+
+// === impl Happened ===
+
+impl Happened {
+    /// Adds what the event adds to its day.
+    #[inline]
+    pub fn add_to(&self, sums: &mut impl EventSums) {
+        let &Self { event, on, other_on, is_prospect, is_by_channel, amount } = self;
+        match event {
+            Event::DealOpened(_) => {
+                sums.deal_opened(Tally::of(amount), i64::from(on.day_number()));
+                if is_prospect {
+                    sums.prospect_came();
                 }
-                Outcome::Lost => measures.lost = tally,
-                Outcome::LostToCompetitor => {
-                    measures.lost = tally;
-                    measures.lost_to_competitor_count = 1;
-                }
-                Outcome::Expired => measures.expired = tally,
             }
-            measures.ended_day_numbers = i64::from(on.day_number());
-            measures.same_day_count = same_day;
+            Event::DealEnded(Outcome::Open) => {}
+            Event::DealEnded(outcome) => {
+                sums.deal_ended(&Ended {
+                    outcome,
+                    deal: Tally::of(amount),
+                    day_number: i64::from(on.day_number()),
+                    cycle_days: i64::from(on.days_since(other_on)),
+                    is_same_day: on == other_on,
+                    is_by_channel,
+                });
+                match outcome {
+                    _ if !is_prospect => {}
+                    Outcome::Won => sums.prospect_purchased(),
+                    _ => sums.prospect_lost(),
+                }
+            }
+            Event::LeadCreated(_) => {
+                sums.lead_created(is_by_channel);
+                sums.prospect_came();
+            }
+            Event::LeadConverted => sums.lead_converted(),
+            Event::LeadDisqualified => sums.lead_disqualified(),
+            Event::ProspectEnded(ProspectOutcome::Unresolved) => {}
+            Event::ProspectEnded(ProspectOutcome::Purchased) => sums.prospect_purchased(),
+            Event::ProspectEnded(ProspectOutcome::Lost) => sums.prospect_lost(),
         }
-        Event::LeadCreated(_) => {
-            measures.lead_count = 1;
-            measures.prospect_count = 1;
-        }
-        Event::LeadConverted => measures.converted_lead_count = 1,
-        Event::LeadDisqualified => measures.disqualified_lead_count = 1,
-        Event::ProspectEnded(outcome) => prospect(outcome),
     }
-    measures
+
+    pub fn measures(&self) -> Measures {
+        let mut measures = Measures::default();
+        self.add_to(&mut measures);
+        measures
+    }
+}
+
+// === impl Measures ===
+
+impl EventSums for Measures {
+    fn deal_opened(&mut self, deal: Tally, day_number: i64) {
+        self.opened += deal;
+        self.opened_day_numbers += day_number;
+    }
+
+    fn deal_ended(&mut self, ended: &Ended) {
+        let &Ended { outcome, deal, day_number, cycle_days, is_same_day, is_by_channel } = ended;
+        self.ended_day_numbers += day_number;
+        self.same_day_count += i64::from(is_same_day);
+        match outcome {
+            Outcome::Open => {}
+            Outcome::Won => {
+                self.won += deal;
+                self.cycle_days += cycle_days;
+                self.same_day_won_count += i64::from(is_same_day);
+                if is_by_channel {
+                    self.channel_won += deal;
+                }
+            }
+            Outcome::Lost => self.lost += deal,
+            Outcome::LostToCompetitor => {
+                self.lost += deal;
+                self.lost_to_competitor_count += 1;
+            }
+            Outcome::Expired => self.expired += deal,
+        }
+    }
+
+    fn lead_created(&mut self, is_by_channel: bool) {
+        self.lead_count += 1;
+        self.channel_lead_count += i64::from(is_by_channel);
+    }
+
+    fn lead_converted(&mut self) {
+        self.converted_lead_count += 1;
+    }
+
+    fn lead_disqualified(&mut self) {
+        self.disqualified_lead_count += 1;
+    }
+
+    fn prospect_came(&mut self) {
+        self.prospect_count += 1;
+    }
+
+    fn prospect_purchased(&mut self) {
+        self.purchased_count += 1;
+    }
+
+    fn prospect_lost(&mut self) {
+        self.lost_prospect_count += 1;
+    }
 }
 
 /// The part of `whole` that falls to the shares that `is_asked` picks: the greatest, over the roles, of

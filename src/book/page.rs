@@ -15,6 +15,7 @@ mod rows;
 mod verify;
 
 use std::collections::{BTreeMap, btree_map};
+use std::ops::RangeInclusive;
 use std::sync::OnceLock;
 
 use hashbrown::HashMap;
@@ -54,6 +55,8 @@ pub struct Page {
     pub ended: Sheet,
     pub leads: Sheet,
     by_slot: BTreeMap<Slot, SlotSums>,
+    /// The slots with sums by day, sorted.
+    slots_by_days: Vec<Slot>,
     by_desk: BTreeMap<DeskRef, Measures>,
     by_day: BTreeMap<Date, Measures>,
     /// Of all days.
@@ -184,6 +187,9 @@ impl Page {
         });
         if let Some(sums) = self.by_slot.get_mut(&slot) {
             sums.days = Some(days);
+            if let Err(at) = self.slots_by_days.binary_search(&slot) {
+                self.slots_by_days.insert(at, slot);
+            }
         }
     }
 
@@ -191,10 +197,7 @@ impl Page {
     fn each_sourced(&self, slot: Slot, from: Date, last: Date, mut add: impl FnMut(Date, Measures)) {
         for sheet in self.sheets() {
             for row in sheet.rows.of_slot(slot, from, last).filter(|row| row.role() == Role::Sourced) {
-                let mut alone = None;
-                let shares = row.shares(sheet, &mut alone);
-                let amount = row.value().amount().map(|whole| sourced_part(whole, shares, slot));
-                add(row.on, row.measures(amount));
+                add(row.on, row.measures(row.sourced_amount(sheet)));
             }
         }
     }
@@ -232,6 +235,7 @@ impl Page {
                 sums.get_mut().subtract(entry.on, measures);
                 if sums.get().row_count == 0 {
                     sums.remove();
+                    self.slots_by_days.retain(|with_days| *with_days != slot);
                 }
             }
         }
@@ -290,6 +294,24 @@ impl Page {
     /// The month's sums of what each slot sourced, each entry counting once for each of its slots.
     pub fn each_slot(&self) -> impl Iterator<Item = (Slot, &Measures)> {
         self.by_slot.iter().map(|(&slot, sums)| (slot, &sums.month))
+    }
+
+    /// The sums over some days of what slots with many rows sourced, each entry counting once for each of its slots.
+    pub fn each_slot_by_days(&self, days: &RangeInclusive<Date>) -> impl Iterator<Item = (Slot, Measures)> {
+        let dates = DateRange { from: *days.start(), to: days.end().next() };
+        self.slots_by_days.iter().map(move |&slot| (slot, self.slot(slot, dates, false)))
+    }
+
+    /// Calls `take` with the rows on some days of what the other slots sourced, each with its slot's part of the
+    /// amount.
+    pub fn each_other_sourced(
+        &self,
+        sheet: &Sheet,
+        days: &RangeInclusive<Date>,
+        mut take: impl FnMut(&Row, Option<Amount>),
+    ) {
+        let rows = sheet.rows.within_of_others(*days.start(), *days.end(), &self.slots_by_days);
+        rows.filter(|row| row.role() == Role::Sourced).for_each(|row| take(row, row.sourced_amount(sheet)));
     }
 
     /// The month's sums of each entry, once and whole, by its desk.
@@ -531,6 +553,19 @@ fn sourced(entry: &Entry) -> impl Iterator<Item = (Slot, Measures)> {
         let amount = entry.value.amount().map(|whole| sourced_part(whole, &entry.shares, mine.slot));
         (mine.slot, entry.measures(amount))
     })
+}
+
+impl Row {
+    /// Of a row of what was sourced: its slot's part of the amount.
+    #[inline]
+    fn sourced_amount(&self, sheet: &Sheet) -> Option<Amount> {
+        let whole = self.value().amount()?;
+        if !self.is_shared() {
+            return Some(whole);
+        }
+        let mut alone = None;
+        Some(sourced_part(whole, self.shares(sheet, &mut alone), self.slot))
+    }
 }
 
 /// What a slot sourced of a whole amount.

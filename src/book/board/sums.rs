@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::book::entry::Event;
+use crate::book::entry::{Ended, Event, EventSums, Outcome};
 use crate::book::fates::Fate;
 use crate::book::page::Row;
 use crate::domain::calendar::{Date, DateRange};
@@ -35,6 +35,14 @@ pub(in crate::book) struct Sums {
     pub(super) opening_rate_dates: RateDates,
     /// Counts up with all that is put in or taken out.
     change_count: u64,
+}
+
+/// Where the events of one subject go.
+pub(super) struct SubjectEvents<'a> {
+    sums: &'a mut Sums,
+    number: u32,
+    parts: StandingParts,
+    sign: Sign,
 }
 
 pub(super) type RateDates = BTreeMap<Date, i64>;
@@ -88,7 +96,19 @@ struct Came {
     lost_count: u32,
 }
 
+// === impl Sign ===
+
+impl Sign {
+    pub fn reversed(self) -> Self {
+        match self {
+            Self::In => Self::Out,
+            Self::Out => Self::In,
+        }
+    }
+}
+
 /// Adds to or takes from a 32-bit count what measures count.
+#[inline]
 fn count(of: &mut u32, more: i64, sign: Sign) {
     *of = match sign {
         Sign::In => of.wrapping_add(more as u32),
@@ -96,6 +116,7 @@ fn count(of: &mut u32, more: i64, sign: Sign) {
     };
 }
 
+#[inline]
 fn sum(of: &mut i64, more: i64, sign: Sign) {
     match sign {
         Sign::In => *of += more,
@@ -273,23 +294,23 @@ impl Sums {
         i64::from(open_before_count) + i64::from(opened.count)
     }
 
-    /// Of one event, or of all of a month.
+    /// Where the events of a subject are put in or taken out, as far as `parts` are told.
     #[inline]
-    pub fn note_ends(&mut self, number: u32, more: &Measures, sign: Sign) {
+    pub fn events(&mut self, number: u32, parts: StandingParts, sign: Sign) -> SubjectEvents<'_> {
+        self.change_count += 1;
+        SubjectEvents { sums: self, number, parts, sign }
+    }
+
+    /// Of all events of some days, as far as `parts` are told.
+    pub fn note_all(&mut self, number: u32, more: &Measures, parts: StandingParts, sign: Sign) {
         self.change_count += 1;
         at(&mut self.ends, number).note(more, sign);
-    }
-
-    #[inline]
-    pub fn note_openings(&mut self, number: u32, more: &Measures, sign: Sign) {
-        self.change_count += 1;
-        at(&mut self.work, number).note(more, sign);
-    }
-
-    #[inline]
-    pub fn note_prospects(&mut self, number: u32, more: &Measures, sign: Sign) {
-        self.change_count += 1;
-        at(&mut self.prospects, number).note(more, sign);
+        if parts.work {
+            at(&mut self.work, number).note(more, sign);
+        }
+        if parts.prospects {
+            at(&mut self.prospects, number).note(more, sign);
+        }
     }
 
     #[inline]
@@ -325,6 +346,79 @@ impl Sums {
             dates.remove(&rate_on);
         }
         self.change_count += 1;
+    }
+}
+
+// === impl SubjectEvents ===
+
+impl SubjectEvents<'_> {
+    fn count_if_prospects(&mut self, which: impl Fn(&mut Prospects) -> &mut u32) {
+        if self.parts.prospects {
+            count(which(at(&mut self.sums.prospects, self.number)), 1, self.sign);
+        }
+    }
+}
+
+impl EventSums for SubjectEvents<'_> {
+    #[inline]
+    fn deal_opened(&mut self, deal: Tally, day_number: i64) {
+        if self.parts.work {
+            let work = at(&mut self.sums.work, self.number);
+            work.opened.note(&deal, self.sign);
+            sum(&mut work.day_numbers, day_number, self.sign);
+        }
+    }
+
+    #[inline]
+    fn deal_ended(&mut self, ended: &Ended) {
+        let &Ended { outcome, deal, day_number, cycle_days, is_same_day, is_by_channel } = ended;
+        let (ends, sign) = (at(&mut self.sums.ends, self.number), self.sign);
+        sum(&mut ends.day_numbers, day_number, sign);
+        count(&mut ends.same_day_count, is_same_day.into(), sign);
+        match outcome {
+            Outcome::Open => {}
+            Outcome::Won => {
+                ends.won.note(&deal, sign);
+                sum(&mut ends.cycle_days, cycle_days, sign);
+                count(&mut ends.same_day_won_count, is_same_day.into(), sign);
+                if is_by_channel {
+                    ends.channel_won.note(&deal, sign);
+                }
+            }
+            Outcome::Lost => ends.lost.note(&deal, sign),
+            Outcome::LostToCompetitor => {
+                ends.lost.note(&deal, sign);
+                count(&mut ends.lost_to_competitor_count, 1, sign);
+            }
+            Outcome::Expired => ends.expired.note(&deal, sign),
+        }
+    }
+
+    fn lead_created(&mut self, is_by_channel: bool) {
+        self.count_if_prospects(|prospects| &mut prospects.lead_count);
+        if is_by_channel {
+            self.count_if_prospects(|prospects| &mut prospects.channel_lead_count);
+        }
+    }
+
+    fn lead_converted(&mut self) {
+        self.count_if_prospects(|prospects| &mut prospects.converted_lead_count);
+    }
+
+    fn lead_disqualified(&mut self) {
+        self.count_if_prospects(|prospects| &mut prospects.disqualified_lead_count);
+    }
+
+    fn prospect_came(&mut self) {
+        self.count_if_prospects(|prospects| &mut prospects.prospect_count);
+    }
+
+    fn prospect_purchased(&mut self) {
+        self.count_if_prospects(|prospects| &mut prospects.purchased_count);
+    }
+
+    fn prospect_lost(&mut self) {
+        self.count_if_prospects(|prospects| &mut prospects.lost_prospect_count);
     }
 }
 

@@ -129,17 +129,8 @@ impl Teller<'_> {
         // Without what was in work no amount of an opening is told.
         let value = if is_opening && !asked.work { Value::Unknown } else { book.value_of(row, rates) };
         sums.rest_on(row, value.oldest_rate_on(), sign);
-        let counts_prospects = asked.prospects && (row.is_prospect() || !row.event.is_of_deal());
         telling.lines.each(row, parts, value.amount(), |number, part| {
-            let measures = row.measures(part);
-            match row.event {
-                Event::DealEnded(_) => sums.note_ends(number, &measures, sign),
-                Event::DealOpened(_) if asked.work => sums.note_openings(number, &measures, sign),
-                _ => {}
-            }
-            if counts_prospects {
-                sums.note_prospects(number, &measures, sign);
-            }
+            row.happened(part).add_to(&mut sums.events(number, asked, sign));
         });
     }
 
@@ -180,11 +171,12 @@ impl Teller<'_> {
             let within = dates.from.max(first_day)..=last.min(last_day);
             let outside = [first_day..=within.start().plus_days(-1), within.end().next()..=last_day];
             let outside_count = outside.iter().map(|days| self.row_count(page, days)).sum::<i64>();
-            if page.has_foreign(rates) || outside_count > self.row_count(page, &within) {
-                self.note_rows(page, &within, Sign::In);
+            let is_foreign = page.has_foreign(rates);
+            if is_foreign || outside_count > self.row_count(page, &within) {
+                self.note_rows(page, &within, is_foreign, Sign::In);
             } else {
                 self.note_sums(page);
-                outside.iter().for_each(|days| self.note_rows(page, days, Sign::Out));
+                outside.iter().for_each(|days| self.note_rows(page, days, false, Sign::Out));
             }
         }
     }
@@ -206,9 +198,13 @@ impl Teller<'_> {
             }
     }
 
-    fn note_rows(&mut self, page: &Page, days: &Days, sign: Sign) {
+    /// Some days of a page. `is_foreign`: with rates of which sums say nothing.
+    fn note_rows(&mut self, page: &Page, days: &Days, is_foreign: bool, sign: Sign) {
         if self.row_count(page, days) == 0 {
             return;
+        }
+        if self.telling.lines.of == LinesOf::Partners && !is_foreign {
+            return self.note_sourced(page, days, sign);
         }
         let (book, scope) = (self.book, &self.telling.scope);
         for sheet in self.sheets() {
@@ -217,24 +213,42 @@ impl Teller<'_> {
         }
     }
 
+    /// What partners sourced on some days: of those with many rows by their sums.
+    fn note_sourced(&mut self, page: &Page, days: &Days, sign: Sign) {
+        let (parts, sheets) = (self.asked.parts, self.sheets());
+        let Self { telling: Telling { scope, lines }, sums, .. } = self;
+        for (slot, measures) in page.each_slot_by_days(days) {
+            let numbers = lines.of_slot(scope, slot);
+            numbers.iter().for_each(|&number| sums.note_all(number, &measures, parts, sign));
+        }
+        for sheet in sheets {
+            page.each_other_sourced(sheet(page), days, |row, part| {
+                for &number in lines.of_slot(scope, row.slot) {
+                    row.happened(part).add_to(&mut sums.events(number, parts, sign));
+                }
+            });
+        }
+        if lines.meet {
+            let shared = page.each_shared().filter(|(first, _)| days.contains(&first.on));
+            for (first, shares) in shared {
+                let once = counts(first.measures(first.value().amount()));
+                self.telling.each_too_many(shares, |number| {
+                    sums.note_all(number, &once, parts, sign.reversed());
+                });
+            }
+        }
+    }
+
     /// A whole month.
     fn note_sums(&mut self, page: &Page) {
         let parts = self.asked.parts;
         let Telling { scope, lines } = self.telling;
         let sums = &mut *self.sums;
-        let mut note = |number, measures: &Measures, sign| {
-            sums.note_ends(number, measures, sign);
-            if parts.work {
-                sums.note_openings(number, measures, sign);
-            }
-            if parts.prospects {
-                sums.note_prospects(number, measures, sign);
-            }
-        };
+        let mut note = |number, measures: &Measures, sign| sums.note_all(number, measures, parts, sign);
         match lines.of {
             LinesOf::Partners => {
                 for (slot, measures) in page.each_slot() {
-                    let numbers = slot.map_or(&[][..], |slot| lines.of_number(scope, slot.number()));
+                    let numbers = lines.of_slot(scope, slot);
                     numbers.iter().for_each(|&number| note(number, measures, Sign::In));
                 }
                 if lines.meet {
@@ -353,6 +367,12 @@ impl Telling {
 // === impl Lines ===
 
 impl Lines {
+    /// The subjects for which what a slot sourced counts, if the scope asks for it.
+    #[inline]
+    pub(super) fn of_slot(&self, scope: &Scope, slot: Slot) -> &[u32] {
+        slot.map_or(&[], |slot| self.of_number(scope, slot.number()))
+    }
+
     /// The subjects for which the partner's or desk's sums count that has this number, if the scope asks for it.
     pub(super) fn of_number(&self, scope: &Scope, number: u32) -> &[u32] {
         match self.of {

@@ -2,7 +2,7 @@
 
 use super::Sheet;
 use super::rows::Key;
-use crate::book::entry::{Entry, Event, Outcome, Share, Slot, Value, measures};
+use crate::book::entry::{Entry, Event, Happened, Outcome, Share, Slot, Value};
 use crate::book::pools::{DeskRef, OddsRef, Pooled, TraitsRef};
 use crate::domain::amount::{Amount, BasisPoints, Currency};
 use crate::domain::calendar::Date;
@@ -82,6 +82,7 @@ impl PackedValue {
         Self { amount_e4, rate_on, kind }
     }
 
+    #[inline]
     fn value(self) -> Value {
         let amount = || Amount::try_from_e4(self.amount_e4).expect("amounts went in as amounts");
         match self.kind {
@@ -128,6 +129,7 @@ impl Row {
         Key::new(self.slot, self.on, self.of, self.part, self.event)
     }
 
+    #[inline]
     pub fn role(&self) -> Role {
         match self.marks.0 & Marks::ROLE {
             0 => Role::Sourced,
@@ -137,21 +139,25 @@ impl Row {
     }
 
     /// Whether the entry has other shares: [`Sheet`] knows them.
+    #[inline]
     pub fn is_shared(&self) -> bool {
         self.marks.0 & Marks::SHARED != 0
     }
 
+    #[inline]
     pub fn is_prospect(&self) -> bool {
         self.marks.0 & Marks::PROSPECT != 0
     }
 
     /// Of the whole deal.
+    #[inline]
     pub fn value(&self) -> Value {
         self.value.value()
     }
 
     /// How the deal stands at the end of a date before its end, where the row knows that: else an earlier
     /// version says it.
+    #[inline]
     pub fn stands_as(&self, on: Date) -> Option<StandsAs> {
         let PackedTerms { since, expected_close, odds } = self.terms;
         let odds = odds.filter(|_| since <= on)?;
@@ -166,8 +172,15 @@ impl Row {
 
     /// What the row's entry adds, once: its counts, and `amount` of money.
     pub fn measures(&self, amount: Option<Amount>) -> Measures {
-        let measures = measures(self.event, self.on, self.other_on, self.is_prospect(), amount);
-        measures.by_channel(self.marks.0 & Marks::BY_CHANNEL != 0)
+        self.happened(amount).measures()
+    }
+
+    /// The same, to be added to some sums.
+    #[inline]
+    pub fn happened(&self, amount: Option<Amount>) -> Happened {
+        let &Self { event, on, other_on, marks, .. } = self;
+        let is_by_channel = marks.0 & Marks::BY_CHANNEL != 0;
+        Happened { event, on, other_on, is_prospect: self.is_prospect(), is_by_channel, amount }
     }
 
     /// The shares of the row's entry.

@@ -148,6 +148,30 @@ impl Rows {
         })
     }
 
+    /// The rows from `from` to `last`, but those of some slots, which are sorted.
+    pub fn within_of_others<'a>(
+        &'a self,
+        from: Date,
+        last: Date,
+        slots: &'a [Slot],
+    ) -> impl Iterator<Item = &'a Row> {
+        let chunks = self.chunks.iter().filter(|Chunk { rows, .. }| {
+            let only_slot = rows.first().zip(rows.last()).filter(|(first, last)| first.slot == last.slot);
+            only_slot.is_none_or(|(first, _)| slots.binary_search(&first.slot).is_err())
+        });
+        // Rows come in the order of their slots.
+        let mut passed = 0;
+        chunks.flat_map(|chunk| &chunk.rows).filter(move |row| {
+            if row.on < from || last < row.on {
+                return false;
+            }
+            while slots.get(passed).is_some_and(|slot| *slot < row.slot) {
+                passed += 1;
+            }
+            slots.get(passed) != Some(&row.slot)
+        })
+    }
+
     /// How many rows of a slot there are from `from` to `last`, at most.
     pub fn count_of_slot(&self, slot: Slot, from: Date, last: Date) -> usize {
         let place = |key: Key| {

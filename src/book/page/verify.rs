@@ -36,6 +36,8 @@ impl Page {
             page.by_slot.iter().map(|(&slot, sums)| (slot, (sums.row_count, sums.month))).collect()
         };
         assert_eq!(months(self), months(&fresh), "by_slot");
+        let with_days = self.by_slot.iter().filter(|(_, sums)| sums.days.is_some()).map(|(&slot, _)| slot);
+        assert_eq!(self.slots_by_days, with_days.collect::<Vec<_>>());
         for (&slot, sums) in &self.by_slot {
             assert!(!sums.lacks_days(), "{slot:?} has days");
             if let Some(days) = &sums.days {
