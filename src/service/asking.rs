@@ -4,7 +4,9 @@
 #[cfg(test)]
 mod tests;
 
+use std::num::NonZero;
 use std::sync::Arc;
+use std::thread;
 
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
@@ -18,6 +20,9 @@ use crate::tenant::Tenant;
 
 /// What is weighed less than this is answered at once: half a millisecond at the 20 ns that a row takes.
 pub const ROWS_AT_ONCE_MAX: u64 = 25_000;
+
+/// So many of many things are worth a thread.
+const TOLD_BY_A_THREAD_MIN: usize = 64;
 
 /// Whoever asked. A question that takes long looks now and then whether he still waits.
 #[derive(Clone, Default)]
@@ -109,6 +114,32 @@ impl<J: Journal> Rpc<J> {
         }
         self.ask(tenant, knowledge, question).await
     }
+}
+
+/// Tells of each of many, in their order, on as many threads as there are cores and enough to do, for as long as the
+/// caller waits.
+pub(super) fn tell_each<A: Sync, T: Send>(
+    all: &[A],
+    caller: &Caller,
+    tell: impl Fn(&A) -> Result<T, Status> + Sync,
+) -> Result<Vec<T>, Status> {
+    let core_count = thread::available_parallelism().map_or(1, NonZero::get);
+    let thread_count = core_count.min(all.len() / TOLD_BY_A_THREAD_MIN).max(1);
+    let tell_part = |part: &[A]| -> Result<Vec<T>, Status> {
+        let told = part.iter().map(|one| caller.still_waits().and_then(|()| tell(one)));
+        told.collect()
+    };
+    let tell_part = &tell_part;
+    thread::scope(|scope| {
+        let (mine, rest) = all.split_at(all.len().div_ceil(thread_count));
+        let others = rest.chunks(all.len().div_ceil(thread_count).max(1));
+        let others: Vec<_> = others.map(|part| scope.spawn(move || tell_part(part))).collect();
+        let mut told = tell_part(mine)?;
+        for other in others {
+            told.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+        }
+        Ok(told)
+    })
 }
 
 /// Runs what may take longer than a call should hold an async thread.

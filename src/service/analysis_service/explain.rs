@@ -79,7 +79,7 @@ fn answer(
         subject: Some(value::subject(&survivor)),
         name: name.unwrap_or_default().to_owned(),
         explanation: Some(explanation),
-        definition: Some(cards.definition(premises, &[card])),
+        definition: Some(cards.definition(premises, card.oldest_rate_on)),
         revision_token: String::new(),
     })
 }

@@ -137,7 +137,8 @@ impl<J: Journal> Comparing<'_, J> {
                     currency: settings.reporting_currency,
                     figures: asked.kpis.iter().map(|kpi| card.now.figure(*kpi)).collect(),
                     won_amount: Ok(Ratio::whole(Quantity::AmountE4(won_amount_e4))),
-                    definition: cards.definition(&restated::premises(self.premises, knowledge), &[card]),
+                    definition: cards
+                        .definition(&restated::premises(self.premises, knowledge), card.oldest_rate_on),
                 })
             }
         };

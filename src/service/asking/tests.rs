@@ -208,3 +208,25 @@ async fn wait_until(is_so: impl Fn() -> bool) {
         tokio::time::sleep(std::time::Duration::from_millis(1)).await;
     }
 }
+
+#[test]
+fn each_is_told_in_its_place_on_any_number_of_threads() {
+    let waits = Caller::default();
+    for count in [0, 1, 63, 64, 127, 128, 129, 1_000] {
+        let all: Vec<usize> = (0..count).collect();
+        let told = tell_each(&all, &waits, |&number| Ok(2 * number)).expect("the caller waits");
+        assert_eq!(told, all.iter().map(|number| 2 * number).collect::<Vec<_>>());
+        // Whichever part it is in: the question fails.
+        for failing in [0, count / 2, count.saturating_sub(1)] {
+            let told = tell_each(&all, &waits, |&number| match number == failing {
+                true => Err(Status::not_found(format!("number {number}"))),
+                false => Ok(number),
+            });
+            assert_eq!(told.is_err(), count > 0, "{failing} of {count}");
+        }
+        let gone = CancellationToken::new();
+        gone.cancel();
+        let told = tell_each(&all, &Caller(Some(gone)), |&number| Ok(number));
+        assert_eq!(told.is_err(), count > 0, "nobody waits for {count}");
+    }
+}

@@ -2,10 +2,10 @@
 //! rows share.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tonic::Status;
 
 use super::parse::{CardQuestion, View};
@@ -52,7 +52,7 @@ pub struct Cards<'a> {
     place: Place,
     boards: Option<Boards>,
     /// By region, and of the tenant, as far as they were told.
-    seasons: RefCell<BTreeMap<Option<Term>, Result<Season, Absent>>>,
+    seasons: Mutex<BTreeMap<Option<Term>, Result<Season, Absent>>>,
 }
 
 /// Where the window stands.
@@ -70,7 +70,7 @@ struct Boards {
     /// That by which peers are compared.
     peer_filter: Filter,
     now: Arc<KeptBoard>,
-    /// Where the value score is asked for.
+    /// Where the value score is asked for, or many cards are.
     before: Option<Arc<KeptBoard>>,
     /// Of windows before, of which the value score's own past is told: where many cards are.
     past: Vec<(Window, Arc<KeptBoard>)>,
@@ -110,7 +110,7 @@ impl<'a> Cards<'a> {
             rates: asked.premises.exchange.rates_in(&now),
             place: Place::Alone,
             boards: None,
-            seasons: RefCell::default(),
+            seasons: Mutex::default(),
         })
     }
 
@@ -132,7 +132,7 @@ impl<'a> Cards<'a> {
             rates,
             place: Place::Series { open_before_count },
             boards: None,
-            seasons: RefCell::default(),
+            seasons: Mutex::default(),
         }
     }
 
@@ -192,16 +192,19 @@ impl<'a> Cards<'a> {
     /// For many cards of a kind: their own past is told of all at once, too.
     pub fn of_many(self, kind: SubjectKind, include_sub_partners: bool) -> Self {
         let mut cards = self.of_kind(kind, include_sub_partners);
-        if let Some(boards) = cards.boards.as_mut().filter(|boards| boards.tenant.is_some()) {
-            let windows = past_windows(&cards.now, cards.asked.comparison).flatten();
-            boards.past = windows
-                .map(|window| {
-                    let premises = &cards.asked.premises;
-                    let asked =
-                        BoardQuestion::new(kind, include_sub_partners, premises, &window, cards.rates);
-                    (window, cards.book.board(&asked.of_parts(StandingParts::ENDS).of_peers()))
-                })
-                .collect();
+        if let Some(boards) = &mut cards.boards {
+            let board = |window: &Window, parts: StandingParts| {
+                let premises = &cards.asked.premises;
+                let asked = BoardQuestion::new(kind, include_sub_partners, premises, window, cards.rates);
+                cards.book.board(&asked.of_parts(parts).of_peers())
+            };
+            if boards.tenant.is_some() {
+                let windows = past_windows(&cards.now, cards.asked.comparison).flatten();
+                boards.past = windows.map(|window| (window, board(&window, StandingParts::ENDS))).collect();
+            }
+            let before = cards.before.as_ref();
+            boards.before =
+                boards.before.take().or_else(|| before.map(|window| board(window, StandingParts::ALL)));
         }
         cards
     }
@@ -349,9 +352,20 @@ impl<'a> Cards<'a> {
         scorecard::scorecard(card, &self.asked.kpis, self.settings.reporting_currency)
     }
 
-    pub fn definition(&self, premises: &Option<pb::Premises>, cards: &[Card<'_>]) -> pb::Definition {
-        let oldest = cards.iter().filter_map(|card| card.oldest_rate_on).min();
-        scorecard::definition(&self.now, self.before.as_ref(), self.rates, premises, self.settings, oldest)
+    /// `oldest_rate_on` is that of the oldest exchange rate on which one of the cards rests.
+    pub fn definition(
+        &self,
+        premises: &Option<pb::Premises>,
+        oldest_rate_on: Option<Date>,
+    ) -> pb::Definition {
+        scorecard::definition(
+            &self.now,
+            self.before.as_ref(),
+            self.rates,
+            premises,
+            self.settings,
+            oldest_rate_on,
+        )
     }
 
     fn card<'c>(&'c self, of: &CardOf<'_>, whose: Whose, name: Option<&'c str>) -> Card<'c> {
@@ -525,7 +539,7 @@ impl<'a> Cards<'a> {
 
     /// That of a region or the tenant, told once for all cards that rest on it.
     fn season(&self, region: Option<&Term>) -> Result<Season, Absent> {
-        let mut seasons = self.seasons.borrow_mut();
+        let mut seasons = self.seasons.lock();
         *seasons.entry(region.cloned()).or_insert_with(|| self.book.season(region, &self.now))
     }
 

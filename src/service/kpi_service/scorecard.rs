@@ -6,6 +6,7 @@ use tonic::{Request, Response, Status};
 
 use super::card::Cards;
 use super::parse::Rows;
+use super::render::scorecard::Card;
 use super::token::Walk;
 use super::{Caller, Rpc, RpcResult, failure, page, parse};
 use crate::book::Book;
@@ -14,6 +15,7 @@ use crate::domain::filter::GroupValue;
 use crate::domain::record::Settings;
 use crate::journal::Journal;
 use crate::proto::channelkpi::v1 as pb;
+use crate::service::asking::tell_each;
 
 pub async fn get<J: Journal>(
     rpc: &Rpc<J>,
@@ -90,7 +92,7 @@ fn answer(
     let card = cards.subject(&question.subject)?;
     Ok(pb::ScorecardAnswer {
         scorecard: Some(cards.render(&card)),
-        definition: Some(cards.definition(premises, &[card])),
+        definition: Some(cards.definition(premises, card.oldest_rate_on)),
     })
 }
 
@@ -138,6 +140,19 @@ struct Page {
     last_key: Option<Vec<u8>>,
 }
 
+struct Row {
+    scorecard: pb::Scorecard,
+    oldest_rate_on: Option<Date>,
+}
+
+// === impl Row ===
+
+impl Row {
+    fn of(cards: &Cards<'_>, card: &Card<'_>) -> Self {
+        Self { scorecard: cards.render(card), oldest_rate_on: card.oldest_rate_on }
+    }
+}
+
 fn rows(
     book: &Book,
     mut cards: Cards<'_>,
@@ -161,11 +176,8 @@ fn rows(
             let mut subjects = book.subjects(*kind, *include_sub_partners, after.as_deref(), size + 1);
             let goes_on = subjects.len() > size;
             subjects.truncate(size);
-            let told = subjects.iter().map(|subject| {
-                caller.still_waits()?;
-                cards.subject(subject)
-            });
-            let told = told.collect::<Result<Vec<_>, Status>>()?;
+            let told =
+                tell_each(&subjects, caller, |subject| Ok(Some(Row::of(&cards, &cards.subject(subject)?))))?;
             let last = subjects.last().filter(|_| goes_on).and_then(page::subject_id);
             (told, last.map(|id| id.as_bytes().to_vec()))
         }
@@ -176,18 +188,18 @@ fn rows(
             let mut values: Vec<&GroupValue> = values.iter().filter(is_after).take(size + 1).collect();
             let goes_on = values.len() > size;
             values.truncate(size);
-            let told = values.iter().filter_map(|value| {
-                let card = caller.still_waits().and_then(|()| cards.group(subject, dimension, value));
-                card.transpose()
-            });
-            let told = told.collect::<Result<Vec<_>, Status>>()?;
+            let told = tell_each(&values, caller, |value| {
+                let card = cards.group(subject, dimension, value)?;
+                Ok(card.map(|card| Row::of(&cards, &card)))
+            })?;
             let last = values.last().filter(|_| goes_on).map(|value| page::group_key(value));
             (told, last)
         }
     };
+    let oldest_rate_on = told.iter().flatten().filter_map(|row| row.oldest_rate_on).min();
     Ok(Page {
-        scorecards: told.iter().map(|card| cards.render(card)).collect(),
-        definition: cards.definition(premises, &told),
+        scorecards: told.into_iter().flatten().map(|row| row.scorecard).collect(),
+        definition: cards.definition(premises, oldest_rate_on),
         as_of: cards.as_of(),
         last_key,
     })
