@@ -31,13 +31,17 @@ pub(super) struct Fates {
     pub all: Courses,
     /// Of slots that had many when the fates were told.
     courses: HashMap<PartnerRef, Courses>,
-    /// No outcome came later. It may have come earlier, since it isn't taken back with the entry that had it.
-    pub last_outcome_on: Date,
 }
 
 /// By the days on which prospects came, and on which their outcomes did.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Courses(BTreeMap<(Date, Date), Fate>);
+#[derive(Debug)]
+pub(super) struct Courses {
+    days: BTreeMap<(Date, Date), Fate>,
+    /// Of all of them, in the end.
+    whole: Fate,
+    /// No outcome came later. It may have come earlier, since it isn't taken back with the prospect that had it.
+    last_outcome_on: Date,
+}
 
 /// Prospects that came together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -87,25 +91,45 @@ impl Fate {
 
 // === impl Courses ===
 
+impl Default for Courses {
+    fn default() -> Self {
+        Self { days: BTreeMap::new(), whole: Fate::default(), last_outcome_on: Date::FIRST }
+    }
+}
+
 impl Courses {
     pub fn note(&mut self, (came_on, outcome_on): (Date, Date), fate: &Fate) {
-        let sum = self.0.entry((came_on, outcome_on)).or_default();
+        let sum = self.days.entry((came_on, outcome_on)).or_default();
         sum.add(fate);
         if *sum == Fate::default() {
-            self.0.remove(&(came_on, outcome_on));
+            self.days.remove(&(came_on, outcome_on));
+        }
+        self.whole.add(fate);
+        if outcome_on != Date::NEVER {
+            self.last_outcome_on = self.last_outcome_on.max(outcome_on);
         }
     }
 
     #[cfg(test)]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.days.is_empty()
+    }
+
+    /// Whether by `as_of` all outcomes had come that come at all.
+    pub fn are_over(&self, as_of: Date) -> bool {
+        self.last_outcome_on <= as_of
+    }
+
+    /// What became in the end of all that came.
+    pub fn whole(&self) -> &Fate {
+        &self.whole
     }
 
     /// What became by `as_of` of those that came on some days.
     pub fn fate(&self, days: RangeInclusive<Date>, as_of: Date) -> Fate {
         let mut sum = Fate::default();
         for (&(_, outcome_on), fate) in
-            self.0.range((*days.start(), Date::FIRST)..=(*days.end(), Date::NEVER))
+            self.days.range((*days.start(), Date::FIRST)..=(*days.end(), Date::NEVER))
         {
             sum.prospect_count += fate.prospect_count;
             if outcome_on <= as_of {
@@ -121,13 +145,8 @@ impl Courses {
 
 impl Fates {
     pub fn of(page: &Page) -> Self {
-        let mut fates = Self {
-            slots: Vec::new(),
-            desks: Vec::new(),
-            all: Courses::default(),
-            courses: HashMap::new(),
-            last_outcome_on: Date::FIRST,
-        };
+        let mut fates =
+            Self { slots: Vec::new(), desks: Vec::new(), all: Courses::default(), courses: HashMap::new() };
         each_coming(page, |row, fate| {
             if row.role() == Role::Sourced
                 && let Some(partner) = row.slot
@@ -136,7 +155,7 @@ impl Fates {
             }
             if row.part == 0 {
                 add(&mut fates.desks, row.desk.index(), fate);
-                fates.note_days(row.on, row.other_on, fate);
+                fates.all.note((row.on, row.other_on), fate);
             }
         });
         let has_many = |partner: PartnerRef| {
@@ -169,14 +188,7 @@ impl Fates {
             }
         }
         add(&mut self.desks, desk.index(), &fate);
-        self.note_days(entry.on, entry.other_on, &fate);
-    }
-
-    fn note_days(&mut self, came_on: Date, outcome_on: Date, fate: &Fate) {
-        self.all.note((came_on, outcome_on), fate);
-        if outcome_on != Date::NEVER {
-            self.last_outcome_on = self.last_outcome_on.max(outcome_on);
-        }
+        self.all.note((entry.on, entry.other_on), &fate);
     }
 }
 
@@ -196,6 +208,20 @@ fn add(all: &mut Vec<Fate>, at: usize, fate: &Fate) {
     all[at].add(fate);
 }
 
+/// Whether both say the same on every date.
+#[cfg(test)]
+impl PartialEq for Courses {
+    fn eq(&self, other: &Self) -> bool {
+        let last_outcome_on = |courses: &Self| {
+            let outcomes = courses.days.keys().map(|(_, outcome_on)| *outcome_on);
+            outcomes.filter(|on| *on != Date::NEVER).max().unwrap_or(Date::FIRST)
+        };
+        let are_sound =
+            [self, other].iter().all(|courses| courses.last_outcome_on >= last_outcome_on(courses));
+        are_sound && self.days == other.days && self.whole == other.whole
+    }
+}
+
 #[cfg(test)]
 impl Fates {
     /// Checks that they say of everyone what the page's rows say.
@@ -209,7 +235,6 @@ impl Fates {
         assert_eq!(told(&self.slots), told(&fresh.slots), "of slots");
         assert_eq!(told(&self.desks), told(&fresh.desks), "of desks");
         assert_eq!(self.all, fresh.all, "by days");
-        assert!(self.last_outcome_on >= fresh.last_outcome_on);
         for (&partner, courses) in &self.courses {
             let mut expected = Courses::default();
             each_coming(page, |row, fate| {

@@ -18,6 +18,7 @@ mod chain;
 mod circles;
 mod coding;
 mod contribute;
+mod cycles;
 mod entry;
 mod evidence;
 mod expiring;
@@ -29,6 +30,7 @@ mod kept;
 #[cfg(test)]
 mod knowledge;
 mod known;
+mod lately;
 mod leaderboard;
 mod many;
 mod marketing;

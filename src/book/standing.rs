@@ -5,18 +5,17 @@ use std::ops::RangeInclusive;
 use super::Book;
 use super::contribute::life_of;
 use super::entry::{Event, Outcome, ProspectOutcome};
-use super::fates::{Fate, Fates, fate_of};
+use super::fates::{Fate, fate_of};
 use super::packed::DealRef;
-use super::page::Row;
+use super::page::{Page, Row};
 use super::pages::older;
 use super::scope::Scope;
+use crate::domain::amount::Amount;
 use crate::domain::calendar::{Date, DateRange};
-use crate::domain::filter::Filter;
 use crate::domain::premises::{RatesOn, Roles};
 use crate::domain::record::DealStatus;
-use crate::domain::subject::Subject;
 use crate::domain::window::Window;
-use crate::kpi::distribution::{StageDays, WonDeals, nearest_rank};
+use crate::kpi::distribution::{StageDays, WonDeals, nearest_rank_of_counts};
 use crate::kpi::standing::{Cohort, Standing};
 
 /// A scope's standing, and the date of the oldest exchange rate among its amounts of ends.
@@ -71,10 +70,8 @@ impl Book {
             let fate = match scope.regions_alone() {
                 Some(regions) => page
                     .by_region(regions, &self.pools)
-                    .map(|by_region| by_region.fate(regions, &(from..=last), as_of)),
-                None if is_served_by_fates(scope) => {
-                    fate_in(page.fates(), scope, from..=last, is_whole, as_of)
-                }
+                    .map(|by_region| by_region.fate(regions, &(from..=last), is_whole, as_of)),
+                None if is_served_by_fates(scope) => fate_in(page, scope, from..=last, is_whole, as_of),
                 None => None,
             };
             match fate {
@@ -94,31 +91,66 @@ impl Book {
     pub fn won_deals(&self, scope: &Scope, dates: DateRange, rates: RatesOn) -> WonDeals<'_> {
         let mut won = WonDeals::default();
         let last = dates.to.plus_days(-1);
-        for (row, parts) in self.pages.entries(&self.pools, |page| &page.ended, scope, dates.from, last) {
-            if row.event != Event::DealEnded(Outcome::Won) {
+        if last < dates.from {
+            return won;
+        }
+        for (_, page) in self.pages.range(dates.from.month()..=last.month()) {
+            // What is everyone's part of a deal, or a desk's, is all of it.
+            if scope.slots.is_none() && scope.test.is_none() && !page.has_foreign(rates) {
+                page.won().each(scope.desks.as_ref(), |deal, told| {
+                    if dates.contains(told.closed_on) {
+                        let cycle_days = told.closed_on.days_since(told.opened_on);
+                        let amount = told.amount.map(|whole| (whole, whole));
+                        self.add_won(&mut won, DealRef::new(deal), cycle_days, amount, told.was_sent_closed);
+                    }
+                });
                 continue;
             }
-            won.cycle_days.push(row.on.days_since(row.other_on));
-            if let Some(whole) = self.value_of(row, rates).amount() {
-                won.amounts_e4.push(parts.of(whole).e4());
-                won.whole_amount_e4 += i128::from(whole.e4());
-            }
-            // What was sent once, closed, was seen in no stage.
-            if !row.was_sent_closed() {
-                self.add_stages(&mut won, DealRef::new(row.of));
-            }
+            let ended = page.ended.entries(&self.pools, scope, dates.from, last);
+            ended.filter(|(row, _)| row.event == Event::DealEnded(Outcome::Won)).for_each(|(row, parts)| {
+                let cycle_days = row.on.days_since(row.other_on);
+                let amount = self.value_of(row, rates).amount().map(|whole| (whole, parts.of(whole)));
+                self.add_won(&mut won, DealRef::new(row.of), cycle_days, amount, row.was_sent_closed());
+            });
         }
         won
+    }
+
+    /// Adds a deal that was won: `amount` are the whole one and the scope's part of it.
+    fn add_won<'a>(
+        &'a self,
+        won: &mut WonDeals<'a>,
+        deal: DealRef,
+        cycle_days: i32,
+        amount: Option<(Amount, Amount)>,
+        was_sent_closed: bool,
+    ) {
+        won.cycle_days.push(cycle_days);
+        if let Some((whole, part)) = amount {
+            won.amounts_e4.push(part.e4());
+            won.whole_amount_e4 += i128::from(whole.e4());
+        }
+        // What was sent once, closed, was seen in no stage.
+        if !was_sent_closed {
+            self.add_stages(won, deal);
+        }
     }
 
     /// The days within which nine of ten deals of the tenant got from opening to closing that were won in the 365
     /// days that end with `as_of`: a prospect that is older has most likely come to its end. None where no deal
     /// was won.
     pub fn p90_cycle_days(&self, as_of: Date) -> Option<i32> {
-        let scope = self.scope(&Subject::Tenant, &Filter::default(), Roles::default())?;
-        let ended = self.pages.entries(&self.pools, |page| &page.ended, &scope, as_of.plus_days(-364), as_of);
-        let won = ended.filter(|(row, _)| row.event == Event::DealEnded(Outcome::Won));
-        nearest_rank(won.map(|(row, _)| row.on.days_since(row.other_on)).collect(), 90)
+        let (from, last) = (as_of.plus_days(-364), as_of);
+        let mut counts = Vec::new();
+        for (month, page) in self.pages.range(from.month()..=last.month()) {
+            let is_whole = from <= month.first_day() && month.last_day() <= last;
+            if is_whole {
+                counts.extend(page.cycles().of_month());
+            } else {
+                counts.extend(page.cycles().within(from, last));
+            }
+        }
+        nearest_rank_of_counts(counts, 90)
     }
 
     /// Adds the days that a deal spent in each stage, by its versions sent while it was open. The first stage
@@ -169,15 +201,17 @@ fn is_served_by_fates(scope: &Scope) -> bool {
 
 /// What became by `as_of` of those that came on some days of a page, where its fates say that.
 fn fate_in(
-    fates: &Fates,
+    page: &Page,
     scope: &Scope,
     days: RangeInclusive<Date>,
     is_whole: bool,
     as_of: Date,
 ) -> Option<Fate> {
+    let fates = page.fates();
     let of = |all: &[Fate], at: usize| all.get(at).copied().unwrap_or_default();
-    let is_over = is_whole && fates.last_outcome_on <= as_of;
+    let is_over = is_whole && fates.all.are_over(as_of);
     match (scope.slots.as_deref(), &scope.desks) {
+        (None, None) if is_over => Some(*fates.all.whole()),
         (None, None) => Some(fates.all.fate(days, as_of)),
         (Some([Some(partner)]), None) if is_over => Some(of(&fates.slots, partner.index())),
         (Some([Some(partner)]), None) => Some(fates.courses(*partner)?.fate(days, as_of)),
@@ -188,6 +222,7 @@ fn fate_in(
                 sum
             }))
         }
+        (None, Some(desks)) => page.fate_of_desks(desks, days, as_of),
         _ => None,
     }
 }

@@ -73,11 +73,15 @@ impl ByRegion {
         sum
     }
 
-    /// What became by `as_of` of those that came there on some days.
-    pub fn fate(&self, regions: &Regions, days: &RangeInclusive<Date>, as_of: Date) -> Fate {
+    /// What became by `as_of` of those that came there on some days of the month, or on all of them.
+    pub fn fate(&self, regions: &Regions, days: &RangeInclusive<Date>, is_whole: bool, as_of: Date) -> Fate {
         let mut sum = Fate::default();
         for courses in regions.asked.iter().filter_map(|region| self.courses.get(region)) {
-            sum.add(&courses.fate(days.clone(), as_of));
+            if is_whole && courses.are_over(as_of) {
+                sum.add(courses.whole());
+            } else {
+                sum.add(&courses.fate(days.clone(), as_of));
+            }
         }
         sum
     }

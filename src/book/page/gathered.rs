@@ -2,7 +2,6 @@
 //! that finding a place for each does, and sums of sorted rows are found row by row.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
 
 use hashbrown::HashMap;
 
@@ -101,8 +100,7 @@ impl Gathered {
         });
         let (by_slot, by_desk) = (by_slot.into_iter().collect(), by_desk.into_iter().collect());
         let month = sum(by_day.values().copied());
-        let (net, fates, by_region) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        let mut page = Page { opened, ended, leads, by_slot, by_desk, by_day, month, net, fates, by_region };
+        let mut page = Page { opened, ended, leads, by_slot, by_desk, by_day, month, ..Page::default() };
         page.sum_all_days();
         page
     }
@@ -116,7 +114,7 @@ impl Loose {
         rows.sort_unstable_by_key(Row::key);
         shared.shrink_to_fit();
         let foreign_row_count = rows.iter().filter(|row| row.value().foreign_currency().is_some()).count();
-        let sheet = Sheet { rows: Rows::of_sorted(&rows), shared, foreign_row_count };
+        let sheet = Sheet { rows: Rows::of_sorted(&rows), shared, foreign_row_count, ..Sheet::default() };
         drop(rows);
         sums.add(&sheet);
         sheet
