@@ -1,12 +1,13 @@
 //! The questions, as a CRM would put them.
 
+use channel_kpi::proto::channelkpi::v1::analysis_service_client::AnalysisServiceClient;
 use channel_kpi::proto::channelkpi::v1::kpi_service_client::KpiServiceClient;
 use channel_kpi::proto::channelkpi::v1::leaderboard_service_client::LeaderboardServiceClient;
 use channel_kpi::proto::channelkpi::v1::{
     Bucket, Comparison, DateRange, Filter, GetLeaderboardRequest, GetLeaderboardResponse, GetPipelineRequest,
     GetPipelineResponse, GetScorecardRequest, GetSeriesRequest, GetSeriesResponse, Kpi, LeaderboardQuery,
-    ListScorecardsRequest, PartnerSubject, Premises, RankedBy, Scorecard, Subject, SubjectKind, Terms, View,
-    Window, comparison, subject, window,
+    ListRecommendationsRequest, ListRecommendationsResponse, ListScorecardsRequest, PartnerSubject, Premises,
+    RankedBy, Scorecard, Subject, SubjectKind, Terms, View, Window, comparison, subject, window,
 };
 use channel_kpi::server::Stack;
 
@@ -157,6 +158,14 @@ pub fn every_partner(kpis: &[Kpi], view: View) -> ListScorecardsRequest {
     }
 }
 
+pub fn recommendations_of_all(kind: SubjectKind) -> ListRecommendationsRequest {
+    ListRecommendationsRequest { subject_kinds: vec![kind.into()], ..ListRecommendationsRequest::default() }
+}
+
+pub fn recommendations_of(subject: Option<Subject>) -> ListRecommendationsRequest {
+    ListRecommendationsRequest { subject, ..ListRecommendationsRequest::default() }
+}
+
 fn numbers(kpis: &[Kpi]) -> Vec<i32> {
     kpis.iter().map(|&kpi| kpi.into()).collect()
 }
@@ -166,6 +175,7 @@ fn numbers(kpis: &[Kpi]) -> Vec<i32> {
 pub struct Asker {
     kpis: KpiServiceClient<Stack>,
     boards: LeaderboardServiceClient<Stack>,
+    analyst: AnalysisServiceClient<Stack>,
 }
 
 // === impl Asker ===
@@ -175,7 +185,8 @@ impl Asker {
         let bytes_max = 64 << 20; // a page of a thousand FULL scorecards
         Self {
             kpis: KpiServiceClient::new(stack.clone()).max_decoding_message_size(bytes_max),
-            boards: LeaderboardServiceClient::new(stack),
+            boards: LeaderboardServiceClient::new(stack.clone()),
+            analyst: AnalysisServiceClient::new(stack),
         }
     }
 
@@ -194,6 +205,10 @@ impl Asker {
 
     pub async fn pipeline(&self, request: GetPipelineRequest) -> GetPipelineResponse {
         self.kpis.clone().get_pipeline(request).await.expect("it is valid").into_inner()
+    }
+
+    pub async fn recommendations(&self, request: ListRecommendationsRequest) -> ListRecommendationsResponse {
+        self.analyst.clone().list_recommendations(request).await.expect("it is valid").into_inner()
     }
 
     /// All rows, page by page.

@@ -1,10 +1,11 @@
-//! Series, pipelines, and the figures of every partner.
+//! Series, pipelines, the figures of every partner, and what is recommended.
 
-use channel_kpi::proto::channelkpi::v1::{Kpi, View};
+use channel_kpi::proto::channelkpi::v1::{Kpi, SubjectKind, View};
 use criterion::Criterion;
 
 use crate::ask::{
     BY_SUMS, OF_SERIES, every_partner, in_region, monthly, partner, pipeline, pipeline_movement,
+    recommendations_of, recommendations_of_all,
 };
 use crate::tenant::DAY_COUNT;
 use crate::{Bench, ms, us};
@@ -16,6 +17,7 @@ pub fn measure(bench: &Bench<'_>, criterion: &mut Criterion) {
     series(bench, criterion);
     pipelines(bench, criterion);
     every(bench, criterion);
+    recommendations(bench, criterion);
 }
 
 fn series(bench: &Bench<'_>, criterion: &mut Criterion) {
@@ -58,6 +60,22 @@ fn every(bench: &Bench<'_>, criterion: &mut Criterion) {
         ("exact_median_cycle", ms(15), every_partner(&[Kpi::DealVelocity], View::Full)),
     ] {
         bench.question(&mut group, (OF, name), budget, |_| bench.asker.list(request.clone()));
+    }
+    group.finish();
+}
+
+/// The first 50, of a year, with the boards kept.
+fn recommendations(bench: &Bench<'_>, criterion: &mut Criterion) {
+    const OF: &str = "recommendations";
+    let mut group = bench.group(criterion, OF);
+    let typical = partner(bench.tenant.typical_partner());
+    for (name, request) in [
+        ("all_partners", recommendations_of_all(SubjectKind::Partner)),
+        ("all_employees", recommendations_of_all(SubjectKind::Employee)),
+        ("all_units", recommendations_of_all(SubjectKind::Unit)),
+        ("one_partner", recommendations_of(typical)),
+    ] {
+        bench.question(&mut group, (OF, name), None, |_| bench.asker.recommendations(request.clone()));
     }
     group.finish();
 }

@@ -34,6 +34,8 @@ pub fn measure(bench: &Bench<'_>, criterion: &mut Criterion, stack: &Stack) {
         ("by_sums/heaviest", None, scorecard(heaviest(), &BY_SUMS, View::Basic)),
         ("basic/typical", us(20), scorecard(typical(), &ALL_BUT_VALUE_SCORE, View::Basic)),
         ("basic/heaviest", us(600), scorecard(heaviest(), &ALL_BUT_VALUE_SCORE, View::Basic)),
+        ("basic/employee", None, scorecard(employee(), &ALL_BUT_VALUE_SCORE, View::Basic)),
+        ("basic/unit", None, scorecard(unit(), &ALL_BUT_VALUE_SCORE, View::Basic)),
         ("basic/tenant", None, scorecard(None, &ALL_BUT_VALUE_SCORE, View::Basic)),
         ("all_kpis/board_kept/typical", None, scorecard(typical(), &[], View::Basic)),
         ("all_kpis/board_kept/heaviest", None, scorecard(heaviest(), &[], View::Basic)),

@@ -67,7 +67,7 @@ impl Book {
         let desks = (owners.is_some() || units.is_some() || asks_for_desks).then(|| {
             let asked_owners = self.asked_owners(filter);
             let asked_units = self.asked_units(filter);
-            Desks::new(self.pools.desks.those(|desk| {
+            let those = self.pools.desks.those(|desk| {
                 let unit = self.unit_of_desk(desk);
                 let owner = desk.owner.map(|owner| self.employee_trees.survivor(owner));
                 owners
@@ -78,7 +78,8 @@ impl Book {
                         .is_none_or(|units| unit.is_some_and(|u| units.binary_search(&u).is_ok()))
                     && asked_owners.as_ref().is_none_or(|asked| asked.contains(&owner))
                     && asked_units.as_ref().is_none_or(|asked| asked.contains(&unit))
-            }))
+            });
+            Desks::new(those, self.pools.desks.values().len())
         });
         Some(Scope { roles, slots, desks, test: self.test(filter, reads_leads) })
     }

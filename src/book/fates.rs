@@ -31,8 +31,6 @@ pub(super) struct Fates {
     pub all: Courses,
     /// Of slots that had many when the fates were told.
     courses: HashMap<PartnerRef, Courses>,
-    /// No outcome came later. It may have come earlier, since it isn't taken back with the entry that had it.
-    pub last_outcome_on: Date,
 }
 
 /// By the days on which prospects came, and on which their outcomes did; without one, on [`Date::NEVER`].
@@ -104,18 +102,21 @@ impl Courses {
         self.days.is_empty()
     }
 
-    /// What became by `as_of` of all of them: less what hadn't come by then, which today is nothing.
-    pub fn whole_fate(&self, as_of: Date) -> Fate {
-        let mut sum = self.all;
-        for later in self.outcomes.range(as_of.next()..Date::NEVER).map(|(_, fate)| fate) {
-            sum.purchased_count -= later.purchased_count;
-            sum.lost_count -= later.lost_count;
-        }
-        sum
+    /// Whether by `as_of` all outcomes had come that come at all.
+    pub fn are_over(&self, as_of: Date) -> bool {
+        self.later(as_of).next().is_none()
     }
 
-    /// What became by `as_of` of those that came on some days.
-    pub fn fate(&self, days: RangeInclusive<Date>, as_of: Date) -> Fate {
+    /// What became by `as_of` of those that came on some days. None: of all of them.
+    pub fn fate(&self, days: Option<RangeInclusive<Date>>, as_of: Date) -> Fate {
+        let Some(days) = days else {
+            // Less what hadn't come by then: today that is nothing.
+            return self.later(as_of).fold(self.all, |sum, later| Fate {
+                purchased_count: sum.purchased_count - later.purchased_count,
+                lost_count: sum.lost_count - later.lost_count,
+                ..sum
+            });
+        };
         let mut sum = Fate::default();
         for (&(_, outcome_on), fate) in
             self.days.range((*days.start(), Date::FIRST)..=(*days.end(), Date::NEVER))
@@ -128,19 +129,19 @@ impl Courses {
         }
         sum
     }
+
+    /// Of those whose outcome came after a date.
+    fn later(&self, as_of: Date) -> impl Iterator<Item = &Fate> {
+        self.outcomes.range(as_of.next()..Date::NEVER).map(|(_, fate)| fate)
+    }
 }
 
 // === impl Fates ===
 
 impl Fates {
     pub fn of(page: &Page) -> Self {
-        let mut fates = Self {
-            slots: Vec::new(),
-            desks: Vec::new(),
-            all: Courses::default(),
-            courses: HashMap::new(),
-            last_outcome_on: Date::FIRST,
-        };
+        let mut fates =
+            Self { slots: Vec::new(), desks: Vec::new(), all: Courses::default(), courses: HashMap::new() };
         each_coming(page, |row, fate| {
             if row.role() == Role::Sourced
                 && let Some(partner) = row.slot
@@ -149,7 +150,7 @@ impl Fates {
             }
             if row.part == 0 {
                 add(&mut fates.desks, row.desk.index(), fate);
-                fates.note_days(row.on, row.other_on, fate);
+                fates.all.note((row.on, row.other_on), fate);
             }
         });
         let has_many = |partner: PartnerRef| {
@@ -182,14 +183,7 @@ impl Fates {
             }
         }
         add(&mut self.desks, desk.index(), &fate);
-        self.note_days(entry.on, entry.other_on, &fate);
-    }
-
-    fn note_days(&mut self, came_on: Date, outcome_on: Date, fate: &Fate) {
-        self.all.note((came_on, outcome_on), fate);
-        if outcome_on != Date::NEVER {
-            self.last_outcome_on = self.last_outcome_on.max(outcome_on);
-        }
+        self.all.note((entry.on, entry.other_on), &fate);
     }
 }
 
@@ -230,7 +224,6 @@ impl Fates {
         assert_eq!(told(&self.slots), told(&fresh.slots), "of slots");
         assert_eq!(told(&self.desks), told(&fresh.desks), "of desks");
         assert_eq!(self.all, fresh.all, "by days");
-        assert!(self.last_outcome_on >= fresh.last_outcome_on);
         for (&partner, courses) in &self.courses {
             let mut expected = Courses::default();
             each_coming(page, |row, fate| {

@@ -30,6 +30,7 @@ mod kept;
 #[cfg(test)]
 mod knowledge;
 mod known;
+mod lately;
 mod leaderboard;
 mod many;
 mod marketing;

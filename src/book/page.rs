@@ -7,12 +7,15 @@
 //! 3. `by_slot`, `by_desk`, `by_day` and `month` are the sums of the rows. `by_slot` holds what was sourced, of
 //!    slots with many rows also by day: no question about a slot reads more than [`DAYS_FROM_ROWS`] rows of a page.
 
+mod by_desk;
 mod by_region;
 mod gathered;
 mod row;
 mod rows;
+mod together;
 #[cfg(test)]
 mod verify;
+mod won;
 
 use std::collections::{BTreeMap, btree_map};
 use std::ops::RangeInclusive;
@@ -21,12 +24,16 @@ use std::sync::OnceLock;
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
+use self::by_desk::{ByDesk, ROWS_FOR_ONE};
 use self::by_region::ByRegion;
 use self::row::rows_of;
 use self::rows::Rows;
+use self::together::Together;
+use self::won::WonByDesk;
 use super::cycles::Cycles;
 use super::entry::{Entry, Event, Share, Slot, part};
-use super::fates::Fates;
+use super::fates::{Fate, Fates};
+use super::lately::Lately;
 use super::net::Net;
 use super::pools::{DeskRef, Pooled, Pools};
 use super::scope::{Desks, Regions, Scope};
@@ -48,6 +55,10 @@ const SLOTS_WEIGHED_MAX: usize = 16;
 /// Slots with as many rows in a month have their sums by day too. Under test few, so that small histories do.
 pub(super) const DAYS_FROM_ROWS: u32 = if cfg!(test) { 3 } else { 256 };
 
+/// Sets of many desks whose sums a page keeps: each takes up to some hundred kilobytes. Under test few, so that some
+/// are forgotten.
+const SETS_MAX: usize = if cfg!(test) { 2 } else { 16 };
+
 /// What happened in one month.
 #[derive(Default)]
 pub struct Page {
@@ -65,7 +76,10 @@ pub struct Page {
     net: OnceLock<Net>,
     fates: OnceLock<Fates>,
     cycles: OnceLock<Cycles>,
+    won: OnceLock<WonByDesk>,
     by_region: OnceLock<ByRegion>,
+    /// By sets of many desks.
+    together: Lately<Together, SETS_MAX>,
 }
 
 /// What a slot sourced in a month.
@@ -86,6 +100,8 @@ pub struct Sheet {
     shared: HashMap<(u32, Event), Shared>,
     /// Rows whose amount is in a foreign currency.
     foreign_row_count: usize,
+    /// Told when few desks are first asked for. None where it can't be.
+    by_desk: OnceLock<Option<ByDesk>>,
 }
 
 struct Shared {
@@ -210,6 +226,7 @@ impl Page {
                 sheet.shared.insert((row.of, row.event), shared);
             }
             sheet.foreign_row_count += usize::from(row.value().foreign_currency().is_some());
+            sheet.note_desk(&row);
             sheet.rows.insert(row);
         }
         for (slot, measures) in sourced(entry) {
@@ -227,6 +244,7 @@ impl Page {
         let sheet = self.sheet_mut(entry.event);
         for row in rows_of(pooled, entry) {
             sheet.rows.remove(&row);
+            sheet.forget_desk(&row);
             sheet.foreign_row_count -= usize::from(row.value().foreign_currency().is_some());
         }
         sheet.shared.remove(&(entry.of, entry.event));
@@ -260,9 +278,15 @@ impl Page {
         if let Some(cycles) = self.cycles.get_mut() {
             cycles.note(entry, count);
         }
-        if let Some(by_region) = self.by_region.get_mut() {
-            by_region.note(entry, if is_taken_out { negated(whole) } else { whole }, count);
+        if let Some(won) = self.won.get_mut() {
+            won.note(desk, entry, is_taken_out);
         }
+        let signed = if is_taken_out { negated(whole) } else { whole };
+        if let Some(by_region) = self.by_region.get_mut() {
+            by_region.note(entry, signed, count);
+        }
+        let with_desk = self.together.iter_mut().filter(|(desks, _)| desks.contains(desk));
+        with_desk.for_each(|(_, together)| together.note(entry, signed, count));
     }
 
     /// What happened in the regions that a question asks for.
@@ -284,6 +308,11 @@ impl Page {
     /// In how many days deals were won in this month.
     pub(super) fn cycles(&self) -> &Cycles {
         self.cycles.get_or_init(|| Cycles::of(self))
+    }
+
+    /// The deals won in this month, at the rates of their own days.
+    pub fn won(&self) -> &WonByDesk {
+        self.won.get_or_init(|| WonByDesk::of(self))
     }
 
     /// By how much the open deals of each grew in this month.
@@ -333,11 +362,14 @@ impl Page {
                 let shared = Shared { shares: entry.shares.clone(), first: row };
                 sheet.shared.insert((row.of, row.event), shared);
             }
-            if let Some(known) = sheet.rows.get_mut(row.key()) {
-                sheet.foreign_row_count += usize::from(row.value().foreign_currency().is_some());
-                sheet.foreign_row_count -= usize::from(known.value().foreign_currency().is_some());
-                *known = row;
+            let Some(known) = sheet.rows.get_mut(row.key()) else { continue };
+            let before = std::mem::replace(known, row);
+            if before.desk != row.desk {
+                sheet.forget_desk(&before);
+                sheet.note_desk(&row);
             }
+            sheet.foreign_row_count += usize::from(row.value().foreign_currency().is_some());
+            sheet.foreign_row_count -= usize::from(before.value().foreign_currency().is_some());
         }
         for ((slot, less), (_, more)) in sourced(before).zip(sourced(entry)) {
             if less != more {
@@ -375,9 +407,33 @@ impl Page {
         self.month
     }
 
-    /// The month's sum of each entry, once and whole, over desks.
-    pub fn desks(&self, desks: &Desks) -> Measures {
-        sum(desks.iter().filter_map(|desk| self.by_desk.get(&desk)).copied())
+    /// The sum over `dates` of each entry of some desks, once and whole. None where their rows are quicker read.
+    pub fn desks(&self, desks: &Desks, dates: DateRange, is_whole: bool) -> Option<Measures> {
+        if is_whole {
+            return Some(sum(desks.iter().filter_map(|desk| self.by_desk.get(&desk)).copied()));
+        }
+        self.have_many(desks).then(|| self.together.of(desks).measures(self, desks, dates))
+    }
+
+    /// What became by `as_of` of the prospects that came to some desks on some days, or, without, on all. None where their rows are quicker
+    /// read.
+    pub(super) fn fate_of_desks(
+        &self,
+        desks: &Desks,
+        days: Option<RangeInclusive<Date>>,
+        as_of: Date,
+    ) -> Option<Fate> {
+        self.have_many(desks).then(|| self.together.of(desks).fate(self, desks, days, as_of))
+    }
+
+    /// Whether some desks have so many rows that they aren't read one by one.
+    fn have_many(&self, desks: &Desks) -> bool {
+        self.sheets().into_iter().any(|sheet| sheet.has_many_of(desks))
+    }
+
+    /// Whether [`Self::desks`] is told from sums for any dates, without telling these first.
+    pub fn has_sums_of(&self, desks: &Desks) -> bool {
+        self.together.kept(desks).is_some_and(|together| together.has_days())
     }
 
     /// The sum over `dates` of the parts that slots sourced, each entry counting once. `slots` is sorted.
@@ -450,10 +506,13 @@ impl Sheet {
     ) -> impl Iterator<Item = (&'a Row, Parts<'a>)> {
         // Uncredited rests that no rows are kept for may be of any deal.
         let by_slot = scope.slots.as_ref().filter(|_| !scope.asks_for_unkept_rest());
-        let all = by_slot.is_none().then(|| self.rows.within(from, last));
+        let of_desks = scope.desks.as_ref().filter(|_| by_slot.is_none());
+        let of_desks =
+            of_desks.and_then(|desks| Some(self.places_of(desks)?.rows(&self.rows, desks, from, last)));
+        let all = (by_slot.is_none() && of_desks.is_none()).then(|| self.rows.within(from, last));
         let of_slots =
             by_slot.into_iter().flatten().flat_map(move |&slot| self.rows.of_slot(slot, from, last));
-        let rows = all.into_iter().flatten().chain(of_slots);
+        let rows = all.into_iter().flatten().chain(of_desks.into_iter().flatten()).chain(of_slots);
         rows.filter(move |row| {
             from <= row.on && row.on <= last && self.counts(row, by_slot.is_some(), pools, scope)
         })
@@ -492,7 +551,48 @@ impl Sheet {
             Some(slots) if slots.len() <= SLOTS_WEIGHED_MAX && !scope.asks_for_unkept_rest() => {
                 slots.iter().map(|&slot| self.rows.count_of_slot(slot, from, last)).sum()
             }
-            _ => self.rows.count_at_most(),
+            _ => {
+                let all = self.rows.count_at_most();
+                let few = scope.desks.as_ref().filter(|desks| scope.slots.is_none() && desks.are_few());
+                // Where it isn't told yet, telling it reads all.
+                let told = few.zip(self.by_desk.get().and_then(Option::as_ref));
+                told.map_or(all, |(desks, by_desk)| all.min(by_desk.count(desks) * ROWS_FOR_ONE))
+            }
+        }
+    }
+
+    /// Where the entries of some desks lie, if they are so few that to find one after the other is quicker than to
+    /// read all rows.
+    fn places_of(&self, desks: &Desks) -> Option<&ByDesk> {
+        if !desks.are_few() {
+            return None;
+        }
+        let told = self.by_desk.get_or_init(|| ByDesk::of(&self.rows)).as_ref()?;
+        (told.count(desks) * ROWS_FOR_ONE <= self.rows.count_at_most()).then_some(told)
+    }
+
+    /// Whether all rows are read where only those of some desks are asked for.
+    pub fn has_many_of(&self, desks: &Desks) -> bool {
+        self.places_of(desks).is_none()
+    }
+
+    /// Keeps the places of desks, where they were told, with a row that comes.
+    fn note_desk(&mut self, row: &Row) {
+        if row.part == 0
+            && let Some(told) = self.by_desk.get_mut()
+            && let Some(by_desk) = told
+            && !by_desk.insert(row)
+        {
+            *told = None;
+        }
+    }
+
+    /// The same with a row that goes.
+    fn forget_desk(&mut self, row: &Row) {
+        if row.part == 0
+            && let Some(Some(by_desk)) = self.by_desk.get_mut()
+        {
+            by_desk.remove(row);
         }
     }
 

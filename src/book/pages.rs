@@ -184,7 +184,7 @@ impl Pages {
         let pages = self.0.range(dates.from.month()..=dates.to.plus_days(-1).month());
         let weight = |(month, page): (&Month, &Page)| {
             let is_whole = dates.from <= month.first_day() && month.next().first_day() <= dates.to;
-            let is_summed = keeps_sum(scope, is_whole) && !page.has_foreign(rates);
+            let is_summed = keeps_sum(page, scope, is_whole) && !page.has_foreign(rates);
             if is_summed && (is_whole || scope.slots.is_none()) {
                 return 1;
             }
@@ -265,20 +265,22 @@ fn sum_of(page: &Page, pools: &Pools, scope: &Scope, dates: DateRange, is_whole:
     if let Some(regions) = scope.regions_alone() {
         return Some(page.by_region(regions, pools)?.measures(regions, dates));
     }
-    keeps_sum(scope, is_whole).then(|| match (&scope.slots, &scope.desks) {
-        (Some(slots), _) => page.slots(slots, dates, is_whole),
-        (None, Some(desks)) => page.desks(desks),
-        (None, None) if is_whole => page.whole_tenant(),
-        (None, None) => page.tenant(dates),
-    })
+    match (&scope.slots, &scope.desks) {
+        _ if scope.test.is_some() => None,
+        (Some(slots), None) => (scope.roles == Roles::SOURCED).then(|| page.slots(slots, dates, is_whole)),
+        (Some(_), Some(_)) => None,
+        (None, Some(desks)) => page.desks(desks, dates, is_whole),
+        (None, None) if is_whole => Some(page.whole_tenant()),
+        (None, None) => Some(page.tenant(dates)),
+    }
 }
 
-/// Whether a page keeps a sum for a scope.
-fn keeps_sum(scope: &Scope, is_whole: bool) -> bool {
+/// Whether a page keeps a sum for a scope already.
+fn keeps_sum(page: &Page, scope: &Scope, is_whole: bool) -> bool {
     scope.test.is_none()
         && match (&scope.slots, &scope.desks) {
             (None, None) => true,
-            (None, Some(_)) => is_whole,
+            (None, Some(desks)) => is_whole || page.has_sums_of(desks),
             (Some(_), None) => scope.roles == Roles::SOURCED,
             (Some(_), Some(_)) => false,
         }

@@ -95,6 +95,11 @@ impl<T: Clone + Eq + Hash> Pool<T> {
         number
     }
 
+    /// The number of a value, if it has one.
+    pub fn number(&self, value: &T) -> Option<Ref<T>> {
+        self.numbers.get(value).copied()
+    }
+
     pub fn value(&self, number: Ref<T>) -> &T {
         &self.values[number.index()]
     }

@@ -64,6 +64,9 @@ pub struct Regions {
     pub of_partners: PartnerRegions,
 }
 
+/// Fewer than one of so many desks are few. Under test not many, so that small histories go both ways.
+const FEW_OF_DESKS: usize = if cfg!(test) { 3 } else { 16 };
+
 /// Some desks. A walk asks of every row whether its own is among them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Desks {
@@ -71,6 +74,7 @@ pub struct Desks {
     refs: Vec<DeskRef>,
     /// A bit for each number.
     bits: Vec<u64>,
+    are_few: bool,
 }
 
 // === impl Scope ===
@@ -253,10 +257,17 @@ impl Verdict {
 // === impl Desks ===
 
 impl Desks {
-    pub fn new(refs: Vec<DeskRef>) -> Self {
+    /// Those with these numbers, which are sorted, of as many as there are in all.
+    pub fn new(refs: Vec<DeskRef>, of_all: usize) -> Self {
+        let are_few = refs.len() * FEW_OF_DESKS <= of_all;
         let mut bits = vec![0; refs.last().map_or(0, |last| last.index() / 64 + 1)];
         refs.iter().for_each(|desk| bits[desk.index() / 64] |= 1 << (desk.index() % 64));
-        Self { refs, bits }
+        Self { refs, bits, are_few }
+    }
+
+    /// Whether their entries are likely to be few beside all others.
+    pub fn are_few(&self) -> bool {
+        self.are_few
     }
 
     #[inline]

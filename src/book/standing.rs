@@ -6,11 +6,12 @@ use super::Book;
 use super::contribute::life_of;
 use super::cycles::DealCounts;
 use super::entry::{Event, Outcome, ProspectOutcome};
-use super::fates::{Courses, Fate, Fates, fate_of};
+use super::fates::{Fate, fate_of};
 use super::packed::DealRef;
-use super::page::Row;
+use super::page::{Page, Row};
 use super::pages::older;
 use super::scope::Scope;
+use crate::domain::amount::Amount;
 use crate::domain::calendar::{Date, DateRange};
 use crate::domain::premises::{RatesOn, Roles};
 use crate::domain::record::DealStatus;
@@ -72,7 +73,7 @@ impl Book {
                 Some(regions) => page
                     .by_region(regions, &self.pools)
                     .map(|by_region| by_region.fate(regions, days.as_ref(), as_of)),
-                None if is_served_by_fates(scope) => fate_in(page.fates(), scope, days, as_of),
+                None if is_served_by_fates(scope) => fate_in(page, scope, days, as_of),
                 None => None,
             };
             match fate {
@@ -92,21 +93,49 @@ impl Book {
     pub fn won_deals(&self, scope: &Scope, dates: DateRange, rates: RatesOn) -> WonDeals<'_> {
         let mut won = WonDeals::default();
         let last = dates.to.plus_days(-1);
-        for (row, parts) in self.pages.entries(&self.pools, |page| &page.ended, scope, dates.from, last) {
-            if row.event != Event::DealEnded(Outcome::Won) {
+        if last < dates.from {
+            return won;
+        }
+        for (_, page) in self.pages.range(dates.from.month()..=last.month()) {
+            // What is everyone's part of a deal, or a desk's, is all of it.
+            if scope.slots.is_none() && scope.test.is_none() && !page.has_foreign(rates) {
+                page.won().each(scope.desks.as_ref(), |deal, told| {
+                    if dates.contains(told.closed_on) {
+                        let cycle_days = told.closed_on.days_since(told.opened_on);
+                        let amount = told.amount.map(|whole| (whole, whole));
+                        self.add_won(&mut won, DealRef::new(deal), cycle_days, amount, told.was_sent_closed);
+                    }
+                });
                 continue;
             }
-            won.cycle_days.push(row.on.days_since(row.other_on));
-            if let Some(whole) = self.value_of(row, rates).amount() {
-                won.amounts_e4.push(parts.of(whole).e4());
-                won.whole_amount_e4 += i128::from(whole.e4());
-            }
-            // What was sent once, closed, was seen in no stage.
-            if !row.was_sent_closed() {
-                self.add_stages(&mut won, DealRef::new(row.of));
-            }
+            let ended = page.ended.entries(&self.pools, scope, dates.from, last);
+            ended.filter(|(row, _)| row.event == Event::DealEnded(Outcome::Won)).for_each(|(row, parts)| {
+                let cycle_days = row.on.days_since(row.other_on);
+                let amount = self.value_of(row, rates).amount().map(|whole| (whole, parts.of(whole)));
+                self.add_won(&mut won, DealRef::new(row.of), cycle_days, amount, row.was_sent_closed());
+            });
         }
         won
+    }
+
+    /// Adds a deal that was won: `amount` are the whole one and the scope's part of it.
+    fn add_won<'a>(
+        &'a self,
+        won: &mut WonDeals<'a>,
+        deal: DealRef,
+        cycle_days: i32,
+        amount: Option<(Amount, Amount)>,
+        was_sent_closed: bool,
+    ) {
+        won.cycle_days.push(cycle_days);
+        if let Some((whole, part)) = amount {
+            won.amounts_e4.push(part.e4());
+            won.whole_amount_e4 += i128::from(whole.e4());
+        }
+        // What was sent once, closed, was seen in no stage.
+        if !was_sent_closed {
+            self.add_stages(won, deal);
+        }
     }
 
     /// The days within which nine of ten deals of the tenant got from opening to closing that were won in the 365
@@ -169,24 +198,22 @@ fn is_served_by_fates(scope: &Scope) -> bool {
 }
 
 /// What became by `as_of` of those that came on some days of a page, or, without, on all, where its fates say that.
-fn fate_in(fates: &Fates, scope: &Scope, days: Option<RangeInclusive<Date>>, as_of: Date) -> Option<Fate> {
+fn fate_in(page: &Page, scope: &Scope, days: Option<RangeInclusive<Date>>, as_of: Date) -> Option<Fate> {
+    let fates = page.fates();
     let of = |all: &[Fate], at: usize| all.get(at).copied().unwrap_or_default();
-    let is_over = days.is_none() && fates.last_outcome_on <= as_of;
-    let fate = |courses: &Courses| match days {
-        Some(days) => courses.fate(days, as_of),
-        None => courses.whole_fate(as_of),
-    };
+    let is_over = || days.is_none() && fates.all.are_over(as_of);
     match (scope.slots.as_deref(), &scope.desks) {
-        (None, None) => Some(fate(&fates.all)),
-        (Some([Some(partner)]), None) if is_over => Some(of(&fates.slots, partner.index())),
-        (Some([Some(partner)]), None) => fates.courses(*partner).map(fate),
-        (None, Some(desks)) if is_over => {
+        (None, None) => Some(fates.all.fate(days, as_of)),
+        (Some([Some(partner)]), None) if is_over() => Some(of(&fates.slots, partner.index())),
+        (Some([Some(partner)]), None) => Some(fates.courses(*partner)?.fate(days, as_of)),
+        (None, Some(desks)) if is_over() => {
             let all = desks.iter().map(|desk| of(&fates.desks, desk.index()));
             Some(all.fold(Fate::default(), |mut sum, fate| {
                 sum.add(&fate);
                 sum
             }))
         }
+        (None, Some(desks)) => page.fate_of_desks(desks, days, as_of),
         _ => None,
     }
 }

@@ -1,4 +1,5 @@
-//! Stocks: what the open deals of the tenant, or of a partner that has many, were worth at the end of each day.
+//! Stocks: what the open deals of the tenant, of a partner that has many, or of many desks as a unit has them, were
+//! worth at the end of each day.
 //!
 //! A deal adds its worth on the day on which it is opened, changes it on the days on which a version does, and
 //! takes it back on the day of its end. What is open on a date is the sum of all that came by then: neither the
@@ -18,10 +19,12 @@ use smallvec::SmallVec;
 use super::Book;
 use super::contribute::Entries;
 use super::entry::{Event, Odds, Share, Slot, Value, part};
+use super::lately::Lately;
 use super::packed::{DealRef, PackedDeal, PartnerRef};
 use super::page::{Parts, Row};
 use super::pipeline::Chances;
-use super::scope::Scope;
+use super::pools::Desk;
+use super::scope::{Desks, Scope};
 use crate::domain::amount::Amount;
 use crate::domain::calendar::{Date, Month};
 use crate::domain::premises::Roles;
@@ -31,15 +34,28 @@ use crate::kpi::pipeline::Worth;
 /// Whoever has fewer open deals has them walked. Under test few, so that small histories go both ways.
 const STOCK_FROM_ROWS: u32 = if cfg!(test) { 2 } else { 512 };
 
-/// Stocks kept of one tenant: each takes up to some hundred kilobytes.
+/// Stocks of the tenant and its partners that are kept: each takes up to some hundred kilobytes.
 const STOCKS_MAX: usize = 256;
 
-/// Whose stock: a partner's, as far as it sourced the deals, or the tenant's.
-type Holder = Option<PartnerRef>;
+/// Those of desks. Under test few, so that some are forgotten.
+const STOCKS_OF_DESKS_MAX: usize = if cfg!(test) { 2 } else { 64 };
+
+/// Whose stock.
+#[derive(Clone, Copy)]
+enum Holder<'a> {
+    Tenant,
+    /// As far as it sourced the deals.
+    Partner(PartnerRef),
+    Desks(&'a Desks),
+}
 
 /// Those that were asked for.
 #[derive(Default)]
-pub(super) struct Stocks(Mutex<HashMap<Holder, Arc<OnceLock<Stock>>>>);
+pub(super) struct Stocks {
+    /// The tenant's, and those of partners.
+    of: Mutex<HashMap<Option<PartnerRef>, Arc<OnceLock<Stock>>>>,
+    of_desks: Lately<OnceLock<Stock>, STOCKS_OF_DESKS_MAX>,
+}
 
 /// What came to a stock on each day.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -123,30 +139,40 @@ impl Stock {
 
 impl Stocks {
     pub fn is_empty(&mut self) -> bool {
-        self.0.get_mut().is_empty()
+        self.of.get_mut().is_empty() && self.of_desks.is_empty()
     }
 
     pub fn clear(&mut self) {
-        self.0.get_mut().clear();
+        self.of.get_mut().clear();
+        self.of_desks.clear();
     }
 
     /// A place for a stock, unless there are too many.
-    fn place(&self, holder: Holder) -> Option<Arc<OnceLock<Stock>>> {
-        let mut stocks = self.0.lock();
+    fn place(&self, holder: Holder<'_>) -> Option<Arc<OnceLock<Stock>>> {
+        let holder = match holder {
+            Holder::Tenant => None,
+            Holder::Partner(partner) => Some(partner),
+            Holder::Desks(desks) => return Some(self.of_desks.of(desks)),
+        };
+        let mut stocks = self.of.lock();
         if !stocks.contains_key(&holder) && stocks.len() >= STOCKS_MAX {
             return None;
         }
         Some(Arc::clone(stocks.entry(holder).or_default()))
     }
 
-    fn told(&self, holder: Holder) -> Option<Arc<OnceLock<Stock>>> {
-        self.0.lock().get(&holder).map(Arc::clone)
+    fn kept(&self, holder: Holder<'_>) -> Option<Arc<OnceLock<Stock>>> {
+        match holder {
+            Holder::Tenant => self.of.lock().get(&None).map(Arc::clone),
+            Holder::Partner(partner) => self.of.lock().get(&Some(partner)).map(Arc::clone),
+            Holder::Desks(desks) => self.of_desks.kept(desks),
+        }
     }
 
-    /// The stock of a holder, where it is told.
-    fn get_mut(&mut self, holder: Holder) -> Option<&mut Stock> {
+    /// The stock of the tenant or a partner, where it is told.
+    fn get_mut(&mut self, holder: Option<PartnerRef>) -> Option<&mut Stock> {
         // Readers have a stock for as long as they have the book, which is the writer's alone now.
-        Arc::get_mut(self.0.get_mut().get_mut(&holder)?)?.get_mut()
+        Arc::get_mut(self.of.get_mut().get_mut(&holder)?)?.get_mut()
     }
 }
 
@@ -162,22 +188,27 @@ impl Book {
     /// Whether a stock says it at once.
     pub(super) fn has_stock(&self, scope: &Scope, on: Date) -> bool {
         let told = |holder| {
-            self.stocks.told(holder).is_some_and(|stock| stock.get().is_some_and(|s| s.foreign_count == 0))
+            self.stocks.kept(holder).is_some_and(|stock| stock.get().is_some_and(|s| s.foreign_count == 0))
         };
         self.holder(scope, on).is_some_and(told)
     }
 
     /// Whose stock a scope is, if a stock is worth while.
-    fn holder(&self, scope: &Scope, on: Date) -> Option<Holder> {
+    fn holder<'a>(&self, scope: &'a Scope, on: Date) -> Option<Holder<'a>> {
         let Scope { roles, slots, desks, test } = scope;
-        let (holder, slot) = match slots.as_deref() {
-            None => (None, None),
-            Some([Some(partner)]) if *roles == Roles::SOURCED => (Some(*partner), Some(Some(*partner))),
-            Some(_) => return None,
+        let (holder, slot) = match (slots.as_deref(), desks) {
+            (None, None) => (Holder::Tenant, None),
+            (None, Some(desks)) => (Holder::Desks(desks), None),
+            (Some([Some(partner)]), None) if *roles == Roles::SOURCED => {
+                (Holder::Partner(*partner), Some(Some(*partner)))
+            }
+            (Some(_), _) => return None,
         };
-        let pages = self.pages.range(on.month()..).map(|(_, page)| page);
-        let is_worth_while = pages.map(|page| page.row_count(slot)).sum::<u32>() >= STOCK_FROM_ROWS;
-        (desks.is_none() && test.is_none() && is_worth_while).then_some(holder)
+        let pages = || self.pages.range(on.month()..).map(|(_, page)| page);
+        let is_worth_while = pages().map(|page| page.row_count(slot)).sum::<u32>() >= STOCK_FROM_ROWS
+            // Few desks' open deals are quicker walked than all of theirs told.
+            && desks.as_ref().is_none_or(|desks| pages().any(|page| page.ended.has_many_of(desks)));
+        (test.is_none() && is_worth_while).then_some(holder)
     }
 
     fn tell_stock(&self, scope: &Scope, settings: &Settings) -> Stock {
@@ -207,6 +238,14 @@ impl Book {
             let history = self.history(end.of, end.other_on, end.on, end.value, told_once, settings);
             if let Some(stock) = stocks.get_mut(None) {
                 stock.note(&history, end.on, |whole| whole, &chances, is_added);
+            }
+            let desk = Desk { owner: end.traits.owner, unit: end.traits.unit };
+            // One that has no number yet is in no set.
+            if let Some(desk) = self.pools.desks.number(&desk) {
+                let with_desk = stocks.of_desks.iter_mut().filter(|(desks, _)| desks.contains(desk));
+                for stock in with_desk.filter_map(|(_, stock)| stock.get_mut()) {
+                    stock.note(&history, end.on, |whole| whole, &chances, is_added);
+                }
             }
             let is_sourced = |share: &&Share| share.role == Role::Sourced;
             for slot in end.shares.iter().filter(is_sourced).map(|share: &Share| -> Slot { share.slot }) {
@@ -273,13 +312,22 @@ impl Book {
 impl Book {
     /// Checks the invariant against stocks told anew.
     pub(super) fn verify_stocks(&self) {
-        for (holder, place) in self.stocks.0.lock().iter() {
-            let slots = holder.map(|partner| vec![Some(partner)]);
-            let scope = Scope { roles: Roles::SOURCED, slots, desks: None, test: None };
-            if let Some((stock, settings)) = place.get().zip(self.settings()) {
-                assert_eq!(*stock, self.tell_stock(&scope, settings), "the stock of {holder:?}");
+        let Some(settings) = self.settings() else { return };
+        let verify = |scope: &Scope, place: &OnceLock<Stock>| {
+            if let Some(stock) = place.get() {
+                assert_eq!(*stock, self.tell_stock(scope, settings), "the stock of {scope:?}");
             }
+        };
+        for (holder, place) in self.stocks.of.lock().iter() {
+            let slots = holder.map(|partner| vec![Some(partner)]);
+            verify(&Scope { roles: Roles::SOURCED, slots, desks: None, test: None }, place);
         }
+        self.stocks.of_desks.each(|desks, place| {
+            verify(
+                &Scope { roles: Roles::SOURCED, slots: None, desks: Some(desks.clone()), test: None },
+                place,
+            );
+        });
     }
 }
 

@@ -77,10 +77,7 @@ impl ByRegion {
     pub fn fate(&self, regions: &Regions, days: Option<&RangeInclusive<Date>>, as_of: Date) -> Fate {
         let mut sum = Fate::default();
         for courses in regions.asked.iter().filter_map(|region| self.courses.get(region)) {
-            sum.add(&match days {
-                Some(days) => courses.fate(days.clone(), as_of),
-                None => courses.whole_fate(as_of),
-            });
+            sum.add(&courses.fate(days.cloned(), as_of));
         }
         sum
     }

@@ -114,7 +114,7 @@ impl Loose {
         rows.sort_unstable_by_key(Row::key);
         shared.shrink_to_fit();
         let foreign_row_count = rows.iter().filter(|row| row.value().foreign_currency().is_some()).count();
-        let sheet = Sheet { rows: Rows::of_sorted(&rows), shared, foreign_row_count };
+        let sheet = Sheet { rows: Rows::of_sorted(&rows), shared, foreign_row_count, ..Sheet::default() };
         drop(rows);
         sums.add(&sheet);
         sheet

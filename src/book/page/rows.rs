@@ -32,6 +32,11 @@ impl Key {
         Self(Self::day(slot, on).0 | u128::from(of) << 16 | u128::from(part) << 8 | u128::from(event.rank()))
     }
 
+    /// Of a row that is the first of its entry, by its event's rank.
+    pub fn of_first(slot: Slot, on: Date, of: u32, rank: u8) -> Self {
+        Self(Self::day(slot, on).0 | u128::from(of) << 16 | u128::from(rank))
+    }
+
     /// No key of a slot's day, or of a later one, is less.
     #[inline]
     fn day(slot: Slot, on: Date) -> Self {
@@ -179,6 +184,14 @@ impl Rows {
             at * CHUNK_ROWS + self.chunks.get(at).map_or(0, |chunk| chunk.place_of(key))
         };
         place(Key::day_after(slot, last)).saturating_sub(place(Key::day(slot, from)))
+    }
+
+    /// The first row whose key isn't less than `least`.
+    pub fn first_from(&self, least: Key) -> Option<&Row> {
+        let at = self.chunk_of(least);
+        let chunk = self.chunks.get(at)?;
+        let next = || self.chunks.get(at + 1)?.rows.first();
+        chunk.rows.get(chunk.place_of(least)).or_else(next)
     }
 
     /// The rows of a slot from `from` to `last`.

@@ -9,6 +9,9 @@ impl Page {
         for sheet in self.sheets() {
             let rows: Vec<&Row> = sheet.rows().collect();
             sheet.rows.verify();
+            if let Some(Some(by_desk)) = sheet.by_desk.get() {
+                by_desk.verify(&sheet.rows);
+            }
             let foreign = rows.iter().filter(|row| row.value().foreign_currency().is_some()).count();
             assert_eq!(sheet.foreign_row_count, foreign);
             for row in rows {
@@ -60,9 +63,13 @@ impl Page {
         if let Some(cycles) = self.cycles.get() {
             assert_eq!(*cycles, Cycles::of(self), "cycles");
         }
+        if let Some(won) = self.won.get() {
+            assert_eq!(*won, WonByDesk::of(self), "won");
+        }
         if let Some(by_region) = self.by_region.get() {
             by_region.verify(self, pools);
         }
+        self.together.each(|desks, together| together.verify(self, desks));
 
         for sheet in self.sheets() {
             let shared_row_count = sheet.rows().filter(|row| row.is_shared()).count();
