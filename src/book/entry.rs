@@ -203,65 +203,72 @@ impl Entry {
 
     /// What the deal or lead adds, once: its counts, and `amount` of money.
     pub fn measures(&self, amount: Option<Amount>) -> Measures {
-        let measures = measures(self.event, self.on, self.other_on, self.is_prospect, amount);
-        measures.by_channel(self.traits.channel.is_some())
+        let mut measures = Measures::default();
+        let dates = (self.on, self.other_on);
+        let is_by_channel = self.traits.channel.is_some();
+        add_measures(&mut measures, self.event, dates, self.is_prospect, is_by_channel, amount);
+        measures
     }
 }
 
-/// What an event adds to its day.
-pub fn measures(
+/// Adds what an event adds to its day. `dates` are its own, and the other one of its entry. Of all that measures
+/// are, an event touches little: adding that alone is several times as fast as adding measures.
+#[inline]
+pub fn add_measures(
+    sum: &mut Measures,
     event: Event,
-    on: Date,
-    other_on: Date,
+    dates: (Date, Date),
     is_prospect: bool,
+    is_by_channel: bool,
     amount: Option<Amount>,
-) -> Measures {
-    let mut measures = Measures::default();
+) {
+    let (on, other_on) = dates;
     let tally = Tally::of(amount);
-    let mut prospect = |outcome| match outcome {
-        ProspectOutcome::Purchased => measures.purchased_count = 1,
-        ProspectOutcome::Lost => measures.lost_prospect_count = 1,
-        ProspectOutcome::Unresolved => {}
-    };
     match event {
         Event::DealOpened(_) => {
-            measures.opened = tally;
-            measures.opened_day_numbers = i64::from(on.day_number());
-            measures.prospect_count = i64::from(is_prospect);
+            sum.opened += tally;
+            sum.opened_day_numbers += i64::from(on.day_number());
+            sum.prospect_count += i64::from(is_prospect);
         }
         Event::DealEnded(Outcome::Open) => {}
         Event::DealEnded(outcome) => {
-            if is_prospect {
-                let won = outcome == Outcome::Won;
-                prospect(if won { ProspectOutcome::Purchased } else { ProspectOutcome::Lost });
-            }
             let same_day = i64::from(on == other_on);
+            sum.ended_day_numbers += i64::from(on.day_number());
+            sum.same_day_count += same_day;
+            let ended_prospect = i64::from(is_prospect);
+            match outcome {
+                Outcome::Won => sum.purchased_count += ended_prospect,
+                _ => sum.lost_prospect_count += ended_prospect,
+            }
             match outcome {
                 Outcome::Open => {}
                 Outcome::Won => {
-                    measures.won = tally;
-                    measures.cycle_days = i64::from(on.days_since(other_on));
-                    measures.same_day_won_count = same_day;
+                    sum.won += tally;
+                    sum.cycle_days += i64::from(on.days_since(other_on));
+                    sum.same_day_won_count += same_day;
+                    if is_by_channel {
+                        sum.channel_won += tally;
+                    }
                 }
-                Outcome::Lost => measures.lost = tally,
+                Outcome::Lost => sum.lost += tally,
                 Outcome::LostToCompetitor => {
-                    measures.lost = tally;
-                    measures.lost_to_competitor_count = 1;
+                    sum.lost += tally;
+                    sum.lost_to_competitor_count += 1;
                 }
-                Outcome::Expired => measures.expired = tally,
+                Outcome::Expired => sum.expired += tally,
             }
-            measures.ended_day_numbers = i64::from(on.day_number());
-            measures.same_day_count = same_day;
         }
         Event::LeadCreated(_) => {
-            measures.lead_count = 1;
-            measures.prospect_count = 1;
+            sum.lead_count += 1;
+            sum.prospect_count += 1;
+            sum.channel_lead_count += i64::from(is_by_channel);
         }
-        Event::LeadConverted => measures.converted_lead_count = 1,
-        Event::LeadDisqualified => measures.disqualified_lead_count = 1,
-        Event::ProspectEnded(outcome) => prospect(outcome),
+        Event::LeadConverted => sum.converted_lead_count += 1,
+        Event::LeadDisqualified => sum.disqualified_lead_count += 1,
+        Event::ProspectEnded(ProspectOutcome::Purchased) => sum.purchased_count += 1,
+        Event::ProspectEnded(ProspectOutcome::Lost) => sum.lost_prospect_count += 1,
+        Event::ProspectEnded(ProspectOutcome::Unresolved) => {}
     }
-    measures
 }
 
 /// The part of `whole` that falls to the shares that `is_asked` picks: the greatest, over the roles, of

@@ -82,7 +82,7 @@ impl Pages {
                     whole.append(part);
                     whole
                 });
-                made.extend(whole.map(|gathered| (month, gathered.into_page())));
+                made.extend(whole.map(|gathered| (month, gathered.into_page(month))));
             }
         };
         Self(on_threads(thread_count, make_months).into_iter().flatten().collect())

@@ -108,14 +108,6 @@ impl SubAssign for Tally {
 // === impl Measures ===
 
 impl Measures {
-    /// The same of one event, where it is known whether that came by a marketing channel.
-    pub fn by_channel(self, is_by_channel: bool) -> Self {
-        match is_by_channel {
-            true => Self { channel_won: self.won, channel_lead_count: self.lead_count, ..self },
-            false => self,
-        }
-    }
-
     /// Deals that came to an end.
     pub fn ended_count(&self) -> i64 {
         self.won.count + self.lost.count + self.expired.count

@@ -2,7 +2,7 @@
 
 use super::Sheet;
 use super::rows::Key;
-use crate::book::entry::{Entry, Event, Outcome, Share, Slot, Value, measures};
+use crate::book::entry::{Entry, Event, Outcome, Share, Slot, Value, add_measures};
 use crate::book::pools::{DeskRef, OddsRef, Pooled, TraitsRef};
 use crate::domain::amount::{Amount, BasisPoints, Currency};
 use crate::domain::calendar::Date;
@@ -166,8 +166,17 @@ impl Row {
 
     /// What the row's entry adds, once: its counts, and `amount` of money.
     pub fn measures(&self, amount: Option<Amount>) -> Measures {
-        let measures = measures(self.event, self.on, self.other_on, self.is_prospect(), amount);
-        measures.by_channel(self.marks.0 & Marks::BY_CHANNEL != 0)
+        let mut measures = Measures::default();
+        self.add_to(&mut measures, amount);
+        measures
+    }
+
+    /// Adds [`Self::measures`] to a sum.
+    #[inline]
+    pub(super) fn add_to(&self, sum: &mut Measures, amount: Option<Amount>) {
+        let is_by_channel = self.marks.0 & Marks::BY_CHANNEL != 0;
+        let dates = (self.on, self.other_on);
+        add_measures(sum, self.event, dates, self.is_prospect(), is_by_channel, amount);
     }
 
     /// The shares of the row's entry.
