@@ -50,18 +50,21 @@ pub trait Coded: Sized {
 // === impl Input ===
 
 impl<'a> Input<'a> {
+    #[inline]
     pub fn byte(&mut self) -> Option<u8> {
         let (first, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(*first)
     }
 
+    #[inline]
     pub fn bytes(&mut self, count: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(count)?;
         self.0 = rest;
         Some(taken)
     }
 
+    #[inline]
     pub fn u32(&mut self) -> Option<u32> {
         let (taken, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
@@ -69,6 +72,7 @@ impl<'a> Input<'a> {
     }
 
     /// LEB128.
+    #[inline]
     pub fn number(&mut self) -> Option<u64> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {
@@ -194,6 +198,7 @@ struct Head {
 impl Head {
     const EMPTY: Self = Self { bits: 0, count: 0 };
 
+    #[inline]
     fn note(&mut self, width: u32, value: u64) {
         self.bits |= value << self.count;
         self.count += width;
@@ -208,12 +213,14 @@ impl Head {
 struct Bits(u64);
 
 impl Bits {
+    #[inline]
     fn take(&mut self, width: u32) -> u64 {
         let taken = self.0 & ((1 << width) - 1);
         self.0 >>= width;
         taken
     }
 
+    #[inline]
     fn is_there(&mut self) -> bool {
         self.take(1) == 1
     }

@@ -6,7 +6,7 @@
 use smallvec::{SmallVec, smallvec};
 
 use super::entry::{Entry, Event, Odds, Outcome, ProspectOutcome, RegionSource, Share, Terms, Traits, Value};
-use super::packed::{ChannelRef, DealRef, LeadRef, PackedDeal, PackedLead};
+use super::packed::{ChannelRef, DealRef, LeadRef, PackedCredit, PackedDeal, PackedLead};
 use crate::domain::amount::{BasisPoints, Money};
 use crate::domain::calendar::{Date, Instant};
 use crate::domain::exchange::Rates;
@@ -20,7 +20,8 @@ pub struct Ground {
     pub rates: Rates,
 }
 
-pub type Entries = SmallVec<[Entry; 2]>;
+/// A deal has two, most leads three.
+pub type Entries = SmallVec<[Entry; 3]>;
 
 /// What a deal adds: its opening and its end. A deal without an end has one on [`Date::NEVER`].
 ///
@@ -57,7 +58,8 @@ pub fn deal_entries(
         shares: shares.clone(),
     };
     let value = |on| value_on(deal.amount, on, settings, &ground.rates);
-    let end = match (outcome, value(opened_on)) {
+    let at_opening = value(opened_on);
+    let end = match (outcome, at_opening) {
         // What never ends is converted on no day.
         (Outcome::Open, Value::Converted { from, .. }) => Value::Unconverted(from),
         (Outcome::Open, value) => value,
@@ -65,7 +67,7 @@ pub fn deal_entries(
     };
     let terms = terms_of(deal, sent_at, settings);
     smallvec![
-        entry(Event::DealOpened(outcome), opened_on, ended_on, value(opened_on), None),
+        entry(Event::DealOpened(outcome), opened_on, ended_on, at_opening, None),
         entry(Event::DealEnded(outcome), ended_on, opened_on, end, terms),
     ]
 }
@@ -89,17 +91,18 @@ fn terms_of(deal: &PackedDeal, sent_at: Option<Instant>, settings: &Settings) ->
 pub fn lead_entries(
     number: LeadRef,
     lead: &PackedLead,
-    deals: &[(DealRef, &str, PackedDeal)],
+    deals: &[(&str, PackedDeal)],
     ground: &Ground,
 ) -> Entries {
     let Some(settings) = &ground.settings else { return Entries::new() };
     let date = |at| settings.zone.local_date(at);
     let created_on = date(lead.created_at);
-    let (outcome, ended_on) = prospect_of(lead, deals, settings);
+    let lives: SmallVec<[Life; 1]> = deals.iter().map(|(_, deal)| life_of(deal, settings)).collect();
+    let (outcome, ended_on) = prospect_of(lead, &lives, settings);
 
     // Whatever the lead leaves empty is its first deal's.
-    let first =
-        deals.iter().min_by_key(|(_, id, deal)| (life_of(deal, settings).0, *id)).map(|(.., deal)| deal);
+    let by_opening = deals.iter().zip(&lives).min_by_key(|((id, _), (opened_on, ..))| (*opened_on, *id));
+    let first = by_opening.map(|((_, deal), _)| deal);
     let own = lead.region.or_else(|| first.and_then(|deal| deal.region));
     let is_lead_partners = lead.region.is_none() && lead.partner.is_some();
     let firsts_partner = || Share::greatest(&shares_of(first?)).filter(|_| own.is_none() && is_lead_partners);
@@ -142,13 +145,9 @@ pub fn lead_entries(
 }
 
 /// The outcome of a prospect and its date (docs/kpis.md §6, 5).
-fn prospect_of(
-    lead: &PackedLead,
-    deals: &[(DealRef, &str, PackedDeal)],
-    settings: &Settings,
-) -> (ProspectOutcome, Date) {
-    let lives = || deals.iter().map(|(.., deal)| life_of(deal, settings));
-    let won = lives().filter(|(.., outcome)| *outcome == Outcome::Won).map(|(_, ended_on, _)| ended_on).min();
+fn prospect_of(lead: &PackedLead, lives: &[Life], settings: &Settings) -> (ProspectOutcome, Date) {
+    let won = lives.iter().filter(|(.., outcome)| *outcome == Outcome::Won);
+    let won = won.map(|&(_, ended_on, _)| ended_on).min();
     if let Some(first_won_on) = won {
         return (ProspectOutcome::Purchased, first_won_on);
     }
@@ -156,15 +155,18 @@ fn prospect_of(
         LeadOutcome::Disqualified(at) => Some(settings.zone.local_date(at)),
         LeadOutcome::Open | LeadOutcome::Converted(_) => None,
     };
-    let last_end = lives().map(|(_, ended_on, _)| ended_on).chain(disqualified_on).max();
+    let last_end = lives.iter().map(|&(_, ended_on, _)| ended_on).chain(disqualified_on).max();
     match last_end {
         Some(on) if on != Date::NEVER => (ProspectOutcome::Lost, on),
         _ => (ProspectOutcome::Unresolved, Date::NEVER),
     }
 }
 
-/// When a deal was opened and ended, and how (docs/kpis.md §2, "One end").
-pub fn life_of(deal: &PackedDeal, settings: &Settings) -> (Date, Date, Outcome) {
+/// When a deal was opened and ended, and how.
+pub type Life = (Date, Date, Outcome);
+
+/// The life of a deal (docs/kpis.md §2, "One end").
+pub fn life_of(deal: &PackedDeal, settings: &Settings) -> Life {
     let opened_on = settings.zone.local_date(deal.opened_at);
     let lost = if deal.competitor.is_some() { Outcome::LostToCompetitor } else { Outcome::Lost };
     let closed = match deal.status {
@@ -209,6 +211,11 @@ pub fn value_on(amount: Option<Money>, on: Date, settings: &Settings, rates: &Ra
 /// Who has how much of it (docs/kpis.md §1, "Credit"): the credits, and what is left uncredited of what
 /// was sourced.
 fn shares_of(deal: &PackedDeal) -> SmallVec<[Share; 1]> {
+    if let [PackedCredit { role: Role::Sourced, partner, share: None | Some(BasisPoints::WHOLE) }] =
+        deal.credits.as_slice()
+    {
+        return smallvec![Share { slot: Some(*partner), role: Role::Sourced, bps: BasisPoints::WHOLE }]; // most
+    }
     let of_role = |role| deal.credits.iter().filter(move |credit| credit.role == role);
     let given = |role| of_role(role).filter_map(|credit| credit.share).map(BasisPoints::get).sum::<u16>();
     let left = |role| {

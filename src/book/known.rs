@@ -94,7 +94,6 @@ impl Recollection {
         {
             book.records.insert(first, arrival);
         }
-        book.tell_named();
         book.tell_all(all_threads());
         book
     }
@@ -131,10 +130,14 @@ impl Recollection {
 
     fn take_deals(&mut self, records: &Records, done: usize, count: usize) -> Option<Place> {
         for deal in records.dictionary.deals.refs_from(done).take(count) {
+            let mut named = None; // what its last version says
             for version in records.deals.versions(deal).iter() {
                 if self.knows(records, version) {
-                    self.take_deal(records, deal, version);
+                    named = self.take_deal(records, deal, version);
                 }
+            }
+            if let Some((deal, lead)) = named {
+                self.book.deals_of_leads.add(lead, deal);
             }
         }
         let done = done + count;
@@ -158,7 +161,13 @@ impl Recollection {
         ours.insert_lead(number, Kept { key: version.key, arrival: self.arrival, content });
     }
 
-    fn take_deal(&mut self, records: &Records, deal: DealRef, version: &Kept<Span>) {
+    /// Returns the deal with the lead that the version names.
+    fn take_deal(
+        &mut self,
+        records: &Records,
+        deal: DealRef,
+        version: &Kept<Span>,
+    ) -> Option<(DealRef, LeadRef)> {
         let ours = &mut self.book.records;
         let mut renumbering = Renumbering {
             numbers: &mut self.numbers,
@@ -167,7 +176,9 @@ impl Recollection {
         };
         let number = renumbering.deal(deal);
         let content = records.deals.content(version).map(|deal| renumbering.packed_deal(deal));
+        let lead = content.as_ref().and_then(|content| content.lead);
         ours.insert_deal(number, Kept { key: version.key, arrival: self.arrival, content });
+        Some((number, lead?))
     }
 }
 
@@ -181,10 +192,19 @@ impl<K> Default for NumbersOf<K> {
 
 impl<K> NumbersOf<K> {
     fn of(&mut self, number: Ref<K>, theirs: &Names<K>, ours: &mut Names<K>) -> Ref<K> {
+        *self.place_of(number, theirs).get_or_insert_with(|| ours.intern(theirs.name(number)))
+    }
+
+    /// The same where nothing else gives our names numbers: each comes here once, and isn't looked up.
+    fn of_new(&mut self, number: Ref<K>, theirs: &Names<K>, ours: &mut Names<K>) -> Ref<K> {
+        *self.place_of(number, theirs).get_or_insert_with(|| ours.append_new(theirs.name(number)))
+    }
+
+    fn place_of(&mut self, number: Ref<K>, theirs: &Names<K>) -> &mut Option<Ref<K>> {
         if self.0.len() <= number.index() {
             self.0.resize(theirs.len(), None); // more may have come since the last slice
         }
-        *self.0[number.index()].get_or_insert_with(|| ours.intern(theirs.name(number)))
+        &mut self.0[number.index()]
     }
 }
 
@@ -204,11 +224,11 @@ impl Renumbering<'_> {
     }
 
     fn lead(&mut self, number: LeadRef) -> LeadRef {
-        self.numbers.leads.of(number, &self.theirs.leads, &mut self.ours.leads)
+        self.numbers.leads.of_new(number, &self.theirs.leads, &mut self.ours.leads)
     }
 
     fn deal(&mut self, number: DealRef) -> DealRef {
-        self.numbers.deals.of(number, &self.theirs.deals, &mut self.ours.deals)
+        self.numbers.deals.of_new(number, &self.theirs.deals, &mut self.ours.deals)
     }
 
     fn channel(&mut self, number: ChannelRef) -> ChannelRef {

@@ -209,9 +209,9 @@ impl<P: Packed> Many<P> {
 
     /// When a record's current version was sent. None where it is the only one that was ever in force.
     pub fn resent_at<K>(&self, number: Ref<K>) -> Option<Instant> {
-        let newest = self.newest(number)?.key;
-        let others = self.newest_first(self.place(number)).skip(1);
-        others.map(|lying| lying.kept.key).any(|key| key != newest).then_some(newest.update_time)
+        let mut keys = self.newest_first(self.place(number)).map(|lying| lying.kept.key);
+        let newest = keys.next()?;
+        keys.any(|key| key != newest).then_some(newest.update_time)
     }
 
     /// The record as it counts: its current version, unless that is a deletion.

@@ -75,6 +75,7 @@ use std::collections::BTreeMap;
 
 use hashbrown::HashMap;
 use minicbor::Encode;
+use smallvec::SmallVec;
 
 use self::chain::{Chain, Kept, Placed};
 use self::contribute::{Entries, Ground, deal_entries, lead_entries};
@@ -355,13 +356,6 @@ impl Book {
         leads
     }
 
-    /// Notes which deals name which lead, for all that is there.
-    fn tell_named(&mut self) {
-        for deal in self.records.dictionary.deals.refs() {
-            self.move_to_lead(deal, None, self.lead_of(deal));
-        }
-    }
-
     /// What a deal's current version names as its lead.
     fn lead_of(&self, deal: DealRef) -> Option<LeadRef> {
         self.records.deals.current(deal)?.lead
@@ -401,14 +395,14 @@ impl Book {
 
     fn lead_told_under(&self, number: LeadRef, ground: &Ground) -> Entries {
         let Some(lead) = self.records.leads.current(number) else { return Entries::new() };
-        let deals: Vec<(DealRef, &str, PackedDeal)> = self
+        let deals: SmallVec<[(&str, PackedDeal); 1]> = self
             .deals_of_leads
             .get(&number)
             .into_iter()
             .flatten()
             .filter_map(|&deal| {
                 let content = self.records.deals.current(deal)?;
-                Some((deal, self.records.dictionary.deals.name(deal), content))
+                Some((self.records.dictionary.deals.name(deal), content))
             })
             .collect();
         lead_entries(number, &lead, &deals, ground)

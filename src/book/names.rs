@@ -11,6 +11,7 @@ use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::marker::PhantomData;
 use std::num::NonZeroU32;
+use std::sync::OnceLock;
 
 use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashTable};
@@ -21,14 +22,17 @@ pub struct Ref<K>(NonZeroU32, PhantomData<fn() -> K>); // one above the number: 
 // === impl Ref ===
 
 impl<K> Ref<K> {
+    #[inline]
     pub const fn new(number: u32) -> Self {
         Self(NonZeroU32::MIN.saturating_add(number), PhantomData)
     }
 
+    #[inline]
     pub const fn number(self) -> u32 {
         self.0.get() - 1
     }
 
+    #[inline]
     pub const fn index(self) -> usize {
         self.number() as usize
     }
@@ -71,7 +75,8 @@ impl<K> fmt::Debug for Ref<K> {
 /// Names and their numbers. All bytes lie in one buffer: a name costs its length and about 10 bytes.
 pub struct Names<K> {
     spelled: Spelled,
-    numbers: HashTable<u32>,
+    /// Made when a name is first looked up.
+    numbers: OnceLock<HashTable<u32>>,
     hasher: DefaultHashBuilder,
     kind: PhantomData<fn() -> K>,
 }
@@ -83,9 +88,9 @@ pub struct Index<K>(HashTable<u32>, PhantomData<fn() -> K>);
 pub trait AnyNames {
     fn len(&self) -> usize;
     fn spell(&self, at: usize) -> &[u8];
-    /// Takes in the next name. With `is_indexed` it is found from now on, and false says that it was there
-    /// before; without, [`Names::set_index`] must follow before anything is looked up.
-    fn append(&mut self, name: &str, is_indexed: bool) -> bool;
+    /// Takes in the next name. With `is_checked` false says that it was there before; without, whoever appends
+    /// sees to it that it wasn't, and nothing is looked up.
+    fn append(&mut self, name: &str, is_checked: bool) -> bool;
 }
 
 /// The bytes of names, by number.
@@ -111,12 +116,12 @@ impl<K> AnyNames for Names<K> {
         self.spelled.get(at)
     }
 
-    fn append(&mut self, name: &str, is_indexed: bool) -> bool {
-        if is_indexed {
+    fn append(&mut self, name: &str, is_checked: bool) -> bool {
+        if is_checked {
             let next = self.len();
             return self.intern(name).index() == next;
         }
-        self.spelled.push(name.as_bytes());
+        self.append_new(name);
         true
     }
 }
@@ -124,12 +129,15 @@ impl<K> AnyNames for Names<K> {
 // === impl Spelled ===
 
 impl Spelled {
-    fn push(&mut self, name: &[u8]) {
+    /// Returns the number of the name.
+    fn push(&mut self, name: &[u8]) -> u32 {
+        let number = u32::try_from(self.lengths.len()).expect("fewer than 2^32 names fit into memory");
         if self.lengths.len().is_multiple_of(STRETCH) {
             self.starts.push(self.bytes.len() as u64);
         }
         self.bytes.extend_from_slice(name);
         self.lengths.push(u8::try_from(name.len()).expect("ids and terms have at most 128 bytes"));
+        number
     }
 
     fn get(&self, at: usize) -> &[u8] {
@@ -146,7 +154,7 @@ impl<K> Default for Names<K> {
     fn default() -> Self {
         Self {
             spelled: Spelled::default(),
-            numbers: HashTable::new(),
+            numbers: OnceLock::new(),
             hasher: DefaultHashBuilder::default(),
             kind: PhantomData,
         }
@@ -167,7 +175,8 @@ impl<K> Names<K> {
     }
 
     fn find(&self, hash: u64, name: &[u8]) -> Option<Ref<K>> {
-        let found = self.numbers.find(hash, |&number| self.spelled.get(number as usize) == name);
+        let numbers = self.numbers.get_or_init(|| self.indexed().0);
+        let found = numbers.find(hash, |&number| self.spelled.get(number as usize) == name);
         found.map(|&number| Ref::new(number))
     }
 
@@ -177,32 +186,48 @@ impl<K> Names<K> {
         if let Some(known) = self.find(hash, name.as_bytes()) {
             return known;
         }
-        let number = u32::try_from(self.len()).expect("fewer than 2^32 names fit into memory");
-        self.spelled.push(name.as_bytes());
+        let number = self.spelled.push(name.as_bytes());
         let (spelled, hasher) = (&self.spelled, &self.hasher);
         let rehash = |&number: &u32| hasher.hash_one(spelled.get(number as usize));
-        self.numbers.insert_unique(hash, number, rehash);
+        if let Some(numbers) = self.numbers.get_mut() {
+            numbers.insert_unique(hash, number, rehash);
+        }
         Ref::new(number)
+    }
+
+    /// The number of a name that has none yet, which isn't asked.
+    pub fn append_new(&mut self, name: &str) -> Ref<K> {
+        self.numbers.take();
+        Ref::new(self.spelled.push(name.as_bytes()))
     }
 
     /// Where all names are found by their bytes. None where one comes twice.
     pub fn index(&self) -> Option<Index<K>> {
+        let (index, is_each_once) = self.indexed();
+        is_each_once.then_some(Index(index, PhantomData))
+    }
+
+    /// Where all names are found, and whether each comes once.
+    fn indexed(&self) -> (HashTable<u32>, bool) {
         let mut index = HashTable::with_capacity(self.len());
+        let mut is_each_once = true;
         let spell = |&number: &u32| self.spelled.get(number as usize);
         for number in 0..self.len() as u32 {
             let name = spell(&number);
             let hash = self.hasher.hash_one(name);
             let known =
                 index.entry(hash, |known| spell(known) == name, |known| self.hasher.hash_one(spell(known)));
-            let Entry::Vacant(place) = known else { return None };
-            place.insert(number);
+            match known {
+                Entry::Vacant(place) => drop(place.insert(number)),
+                Entry::Occupied(_) => is_each_once = false,
+            }
         }
-        Some(Index(index, PhantomData))
+        (index, is_each_once)
     }
 
-    /// Takes an index of all names that were appended without one.
+    /// Takes an index of all names that were appended.
     pub fn set_index(&mut self, index: Index<K>) {
-        self.numbers = index.0;
+        self.numbers = OnceLock::from(index.0);
     }
 
     pub fn name(&self, number: Ref<K>) -> &str {

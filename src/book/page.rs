@@ -189,12 +189,6 @@ impl Page {
         }
     }
 
-    /// Sums by day every slot that has many rows.
-    fn sum_all_days(&mut self) {
-        let lacking = self.by_slot.iter().filter(|(_, sums)| sums.lacks_days()).map(|(&slot, _)| slot);
-        lacking.collect::<Vec<_>>().into_iter().for_each(|slot| self.sum_days(slot));
-    }
-
     /// Sums a slot by day, from its rows.
     fn sum_days(&mut self, slot: Slot) {
         let mut days = BTreeMap::<Date, Measures>::new();
@@ -597,7 +591,7 @@ impl Sheet {
     }
 
     /// All rows.
-    pub fn rows(&self) -> impl Iterator<Item = &Row> {
+    pub fn rows(&self) -> impl Iterator<Item = &Row> + Clone {
         self.rows.iter()
     }
 }

@@ -19,9 +19,12 @@ use crate::kpi::measures::Measures;
 #[derive(Default)]
 pub struct Pages(BTreeMap<Month, Page>);
 
-/// Entries that are to become pages, by month, in no order.
+/// Entries that are to become pages, in no order: by the months since the first.
 #[derive(Default)]
-pub struct GatheredPages(BTreeMap<Month, Gathered>);
+pub struct GatheredPages(Vec<Option<Box<(Month, Gathered)>>>);
+
+/// What never happens is gathered after the last month.
+const NEVER_GATHERED: usize = Month::LAST.next().since(Month::FIRST) as usize;
 
 /// What a fold over a window found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,11 +52,12 @@ impl Fold {
 
 impl GatheredPages {
     pub fn add(&mut self, pooled: Pooled, entry: &Entry) {
-        self.0.entry(entry.on.month()).or_default().add(pooled, entry);
-    }
-
-    pub fn renumber(&mut self, by: &Renumbered) {
-        self.0.values_mut().for_each(|gathered| gathered.renumber(by));
+        let month = entry.on.month();
+        let at = (month.since(Month::FIRST) as usize).min(NEVER_GATHERED);
+        if self.0.len() <= at {
+            self.0.resize_with(at + 1, || None);
+        }
+        self.0[at].get_or_insert_with(|| Box::new((month, Gathered::default()))).1.add(pooled, entry);
     }
 }
 
@@ -64,13 +68,16 @@ impl Pages {
         self.0.entry(entry.on.month()).or_default().insert(pooled, entry);
     }
 
-    /// The pages of what several tellers gathered, as if each entry had been inserted. Each teller's thread
-    /// makes months in turn.
-    pub fn of_gathered(parts: Vec<GatheredPages>) -> Self {
+    /// The pages of what several tellers gathered, as if each entry had been inserted. Some get other numbers for
+    /// what rows share. Each teller's thread makes months in turn.
+    pub fn of_gathered(parts: Vec<(GatheredPages, Option<Renumbered>)>) -> Self {
         let thread_count = parts.len();
-        let mut by_month: BTreeMap<Month, Vec<Gathered>> = BTreeMap::new();
-        for (month, gathered) in parts.into_iter().flat_map(|part| part.0) {
-            by_month.entry(month).or_default().push(gathered);
+        let (parts, renumbered): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+        let mut by_month: BTreeMap<Month, Vec<(Gathered, Option<&Renumbered>)>> = BTreeMap::new();
+        for (part, renumbered) in parts.into_iter().zip(&renumbered) {
+            for (month, gathered) in part.0.into_iter().flatten().map(|of_month| *of_month) {
+                by_month.entry(month).or_default().push((gathered, renumbered.as_ref()));
+            }
         }
         let left = Mutex::new(by_month);
         let make_months = || {
@@ -78,11 +85,13 @@ impl Pages {
             loop {
                 let next = left.lock().pop_last();
                 let Some((month, parts)) = next else { return made };
-                let whole = parts.into_iter().reduce(|mut whole, part| {
-                    whole.append(part);
-                    whole
-                });
-                made.extend(whole.map(|gathered| (month, gathered.into_page())));
+                let whole =
+                    parts.into_iter().fold(Gathered::default(), |mut whole, (mut part, renumbered)| {
+                        renumbered.into_iter().for_each(|by| part.renumber(by));
+                        whole.append(part);
+                        whole
+                    });
+                made.push((month, whole.into_page(month)));
             }
         };
         Self(on_threads(thread_count, make_months).into_iter().flatten().collect())

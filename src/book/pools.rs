@@ -71,8 +71,25 @@ impl Pools {
         Pooled {
             desk: self.desks.intern(&Desk { owner, unit }),
             traits: self.traits.intern(&Traits { product, channel, region, labels }),
-            odds: entry.terms.map(|terms| self.odds.intern(&terms.odds)),
+            odds: self.odds_of(entry),
         }
+    }
+
+    /// The same of each of a record's entries, which mostly have the same traits: those are looked up once.
+    pub fn intern_each<'a>(&mut self, entries: &'a [Entry]) -> impl Iterator<Item = (Pooled, &'a Entry)> {
+        let mut last: Option<(Pooled, &Entry)> = None;
+        entries.iter().map(move |entry| {
+            let alike = last.filter(|(_, last)| last.traits == entry.traits && last.labels == entry.labels);
+            let pooled = match alike {
+                Some((pooled, _)) => Pooled { odds: self.odds_of(entry), ..pooled },
+                None => self.intern(entry),
+            };
+            *last.insert((pooled, entry))
+        })
+    }
+
+    fn odds_of(&mut self, entry: &Entry) -> Option<OddsRef> {
+        entry.terms.map(|terms| self.odds.intern(&terms.odds))
     }
 }
 

@@ -74,11 +74,8 @@ impl Book {
         let next = AtomicU32::new(0);
         let mut tellers = on_threads(thread_count, || self.tell_shares(&ground, &next)).into_iter();
         let Teller { gathered, mut pools } = tellers.next().expect("this thread told, too");
-        let mut parts = vec![gathered];
-        for Teller { mut gathered, pools: theirs } in tellers {
-            gathered.renumber(&pools.adopt(&theirs));
-            parts.push(gathered);
-        }
+        let mut parts = vec![(gathered, None)];
+        parts.extend(tellers.map(|other| (other.gathered, Some(pools.adopt(&other.pools)))));
         Retell::Pages(ground, Pages::of_gathered(parts), Box::new(pools))
     }
 
@@ -112,8 +109,8 @@ impl Book {
 
 impl Teller {
     fn gather(&mut self, entries: &Entries) {
-        for entry in entries {
-            self.gathered.add(self.pools.intern(entry), entry);
+        for (pooled, entry) in self.pools.intern_each(entries) {
+            self.gathered.add(pooled, entry);
         }
     }
 }

@@ -10,7 +10,7 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Datelike, Days, Months, NaiveDate};
+use chrono::{DateTime, Datelike, Days, Months, NaiveDate, Offset, TimeZone};
 use chrono_tz::Tz;
 use minicbor::{Decode, Encode};
 
@@ -183,6 +183,10 @@ pub struct Month(i32);
 // === impl Month ===
 
 impl Month {
+    /// That of [`Date::FIRST`].
+    pub const FIRST: Self = Self(1_970 * 12);
+    /// That of [`Date::LAST`].
+    pub const LAST: Self = Self(2_199 * 12 + 11);
     /// The month of [`Date::NEVER`].
     pub const NEVER: Self = Self(i32::MAX);
 
@@ -263,8 +267,9 @@ impl Zone {
     /// The date on the wall at `instant`, moved into 1970 … 2199 where it lies hours outside.
     pub fn local_date(&self, instant: Instant) -> Date {
         let utc = DateTime::from_timestamp(instant.seconds(), 0).expect("instants lie in 1970 … 2199");
-        let local = Date::from_chrono(utc.with_timezone(&self.0).date_naive());
-        local.clamp(Date::FIRST, Date::LAST)
+        let offset = self.0.offset_from_utc_datetime(&utc.naive_utc()).fix().local_minus_utc();
+        let day = (instant.seconds() + i64::from(offset)).div_euclid(86_400);
+        Date(day as i32).clamp(Date::FIRST, Date::LAST) // fits: instants lie in 1970 … 2199
     }
 
     /// The first instant after `now` at which the wall shows a later date than at `now`.

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 
 use hashbrown::HashMap;
 
-use super::{Page, Row, Rows, Shared, Sheet, SlotSums, rows_of, sourced_part, sum};
+use super::rows::MADE_ROWS;
+use super::{Page, Row, Rows, Shared, Sheet, SlotSums, rows_of, sum};
 use crate::book::entry::{Entry, Event, Slot};
 use crate::book::pools::{DeskRef, OddsRef, Pooled, TraitsRef};
-use crate::domain::calendar::Date;
+use crate::domain::calendar::{Date, Month};
 use crate::domain::record::Role;
 use crate::kpi::measures::Measures;
 
@@ -23,7 +24,8 @@ pub struct Gathered {
 /// The rows of one sheet, out of order.
 #[derive(Default)]
 struct Loose {
-    rows: Vec<Row>,
+    /// Each as long as a chunk: none grows, and what it took serves a chunk next.
+    stretches: Vec<Vec<Row>>,
     shared: HashMap<(u32, Event), Shared>,
 }
 
@@ -39,8 +41,17 @@ pub struct Renumbered {
 #[derive(Default)]
 struct Sums {
     by_slot: Vec<(Slot, SlotSums)>,
-    by_desk: HashMap<DeskRef, Measures>,
-    by_day: BTreeMap<Date, Measures>,
+    by_desk: ByDesk,
+    /// By the day of the month, counted from 0.
+    by_day: Vec<Measures>,
+}
+
+/// Sums of the desks that there are rows of.
+#[derive(Default)]
+struct ByDesk {
+    /// Where a desk's sum lies, and 1 more. 0: nowhere yet.
+    places: Vec<u32>,
+    sums: Vec<(DeskRef, Measures)>,
 }
 
 // === impl Gathered ===
@@ -57,7 +68,7 @@ impl Gathered {
                 let shared = Shared { shares: entry.shares.clone(), first: row };
                 loose.shared.insert((row.of, row.event), shared);
             }
-            loose.rows.push(row);
+            loose.push(row);
         }
     }
 
@@ -68,7 +79,7 @@ impl Gathered {
             row.terms.odds = row.terms.odds.map(|odds| by.odds[odds.index()]);
         };
         for loose in [&mut self.opened, &mut self.ended, &mut self.leads] {
-            loose.rows.iter_mut().for_each(renumber);
+            loose.stretches.iter_mut().flatten().for_each(renumber);
             loose.shared.values_mut().for_each(|shared| renumber(&mut shared.first));
         }
     }
@@ -78,72 +89,115 @@ impl Gathered {
         let Self { opened, ended, leads } = other;
         let ours = [&mut self.opened, &mut self.ended, &mut self.leads];
         for (ours, theirs) in ours.into_iter().zip([opened, ended, leads]) {
-            ours.rows.extend(theirs.rows);
+            ours.stretches.extend(theirs.stretches);
             ours.shared.extend(theirs.shared);
         }
     }
 
     /// The page of all this: that into which each was inserted.
-    pub fn into_page(self) -> Page {
+    pub fn into_page(self, month: Month) -> Page {
+        let [opened, ended, leads] = [self.opened, self.ended, self.leads].map(Loose::into_sheet);
+        let first_day = if month == Month::NEVER { Date::NEVER } else { month.first_day() };
         let mut sums = Sums::default();
-        let [opened, ended, leads] =
-            [self.opened, self.ended, self.leads].map(|loose| loose.into_sheet(&mut sums));
-        let Sums { mut by_slot, by_desk, by_day } = sums;
-        by_slot.sort_by_key(|(slot, _)| *slot);
-        by_slot.dedup_by(|(later_slot, later), (slot, sum)| {
-            let is_same = later_slot == slot;
-            if is_same {
-                sum.month += later.month;
-                sum.row_count += later.row_count;
-            }
-            is_same
-        });
-        let (by_slot, by_desk) = (by_slot.into_iter().collect(), by_desk.into_iter().collect());
+        sums.add([&opened, &ended, &leads], first_day);
+        let Sums { by_slot, by_desk, by_day } = sums;
+        let days = (0..).map(|day| first_day.plus_days(day));
+        let is_something = |sum: &Measures| *sum != Measures::default();
+        let by_slot: BTreeMap<_, _> = by_slot.into_iter().collect();
+        let by_desk = by_desk.sums.into_iter().filter(|(_, sum)| is_something(sum)).collect();
+        let by_day: BTreeMap<_, _> = days.zip(by_day).filter(|(_, sum)| is_something(sum)).collect();
         let month = sum(by_day.values().copied());
-        let mut page = Page { opened, ended, leads, by_slot, by_desk, by_day, month, ..Page::default() };
-        page.sum_all_days();
-        page
+        let with_days = by_slot.iter().filter(|(_, sums)| sums.days.is_some());
+        let slots_by_days = with_days.map(|(&slot, _)| slot).collect();
+        Page { opened, ended, leads, by_slot, slots_by_days, by_desk, by_day, month, ..Page::default() }
     }
 }
 
 // === impl Loose ===
 
 impl Loose {
-    fn into_sheet(self, sums: &mut Sums) -> Sheet {
-        let Self { mut rows, mut shared } = self;
-        rows.sort_unstable_by_key(Row::key);
+    fn push(&mut self, row: Row) {
+        match self.stretches.last_mut() {
+            Some(last) if last.len() < MADE_ROWS => last.push(row),
+            _ => {
+                let mut stretch = Vec::with_capacity(MADE_ROWS);
+                stretch.push(row);
+                self.stretches.push(stretch);
+            }
+        }
+    }
+
+    fn into_sheet(self) -> Sheet {
+        let Self { stretches, mut shared } = self;
         shared.shrink_to_fit();
-        let foreign_row_count = rows.iter().filter(|row| row.value().foreign_currency().is_some()).count();
-        let sheet = Sheet { rows: Rows::of_sorted(&rows), shared, foreign_row_count, ..Sheet::default() };
-        drop(rows);
-        sums.add(&sheet);
-        sheet
+        let is_foreign = |row: &&Row| row.value().foreign_currency().is_some();
+        let foreign_row_count = stretches.iter().flatten().filter(is_foreign).count();
+        Sheet { rows: Rows::of_loose(&stretches), shared, foreign_row_count, ..Sheet::default() }
     }
 }
 
 // === impl Sums ===
 
 impl Sums {
-    fn add(&mut self, sheet: &Sheet) {
-        let sheet_begins = self.by_slot.len();
-        for row in sheet.rows() {
-            let whole = row.value().amount();
-            if row.role() == Role::Sourced {
-                let mut alone = None;
-                let shares = row.shares(sheet, &mut alone);
-                let measures = row.measures(whole.map(|whole| sourced_part(whole, shares, row.slot)));
-                if self.by_slot[sheet_begins..].last().is_none_or(|(slot, _)| *slot != row.slot) {
-                    self.by_slot.push((row.slot, SlotSums::default()));
-                }
-                if let Some((_, sums)) = self.by_slot.last_mut() {
-                    sums.add(row.on, measures);
+    /// Adds all rows of a page's sheets.
+    fn add(&mut self, sheets: [&Sheet; 3], first_day: Date) {
+        let mut rest = sheets.map(|sheet| (sheet, sheet.rows().peekable()));
+        loop {
+            let next = rest.iter_mut().filter_map(|(_, rows)| rows.peek().map(|row| row.slot)).min();
+            let Some(slot) = next else { return };
+            let from_slot = rest.clone();
+            let mut sums = SlotSums::default();
+            for (sheet, rows) in &mut rest {
+                while let Some(row) = rows.next_if(|row| row.slot == slot) {
+                    if row.role() == Role::Sourced {
+                        row.happened(row.sourced_amount(sheet)).add_to(&mut sums.month);
+                        sums.row_count += 1;
+                    }
+                    if row.part == 0 {
+                        let whole = row.value().amount();
+                        row.happened(whole).add_to(self.by_desk.sum_of(row.desk));
+                        row.happened(whole).add_to(day_of(&mut self.by_day, row.on, first_day));
+                    }
                 }
             }
-            if row.part == 0 {
-                let measures = row.measures(whole);
-                *self.by_desk.entry(row.desk).or_default() += measures;
-                *self.by_day.entry(row.on).or_default() += measures;
+            if sums.lacks_days() {
+                let mut days = Vec::new();
+                for (sheet, rows) in from_slot {
+                    let of_slot = rows.take_while(|row| row.slot == slot);
+                    for row in of_slot.filter(|row| row.role() == Role::Sourced) {
+                        row.happened(row.sourced_amount(sheet)).add_to(day_of(&mut days, row.on, first_day));
+                    }
+                }
+                let days = (0..).map(|day| first_day.plus_days(day)).zip(days);
+                sums.days = Some(days.filter(|(_, sum)| *sum != Measures::default()).collect());
+            }
+            if sums.row_count > 0 {
+                self.by_slot.push((slot, sums));
             }
         }
+    }
+}
+
+fn day_of(days: &mut Vec<Measures>, on: Date, first_day: Date) -> &mut Measures {
+    let day = on.days_since(first_day) as usize; // no row of a month is before it
+    if days.len() <= day {
+        days.resize(day + 1, Measures::default());
+    }
+    &mut days[day]
+}
+
+// === impl ByDesk ===
+
+impl ByDesk {
+    fn sum_of(&mut self, desk: DeskRef) -> &mut Measures {
+        if self.places.len() <= desk.index() {
+            self.places.resize(desk.index() + 1, 0);
+        }
+        let place = &mut self.places[desk.index()];
+        if *place == 0 {
+            self.sums.push((desk, Measures::default()));
+            *place = self.sums.len() as u32; // there are as many desks at most as numbers of 32 bits
+        }
+        &mut self.sums[*place as usize - 1].1
     }
 }

@@ -9,8 +9,17 @@ use crate::domain::calendar::Date;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key(u128);
 
+/// Of many rows at once chunks are made of so many: there is room for more, and their 10,192 bytes fit an
+/// allocator's class of 10 KiB, where a few more would take 12.
+pub(super) const MADE_ROWS: usize = if cfg!(test) { 3 } else { 182 };
+
 /// A chunk has room for so many more rows at most.
 const GROWTH_ROWS: usize = CHUNK_ROWS / 4;
+
+/// A place among loose rows: which stretch, and which of its rows. There is room for 3 billion rows of a month.
+const PLACE_SHIFT: u32 = 8;
+const PLACE_MASK: usize = (1 << PLACE_SHIFT) - 1;
+const _: () = assert!(MADE_ROWS <= 1 << PLACE_SHIFT);
 
 #[derive(Default)]
 pub(super) struct Rows {
@@ -35,6 +44,12 @@ impl Key {
     /// Of a row that is the first of its entry, by its event's rank.
     pub fn of_first(slot: Slot, on: Date, of: u32, rank: u8) -> Self {
         Self(Self::day(slot, on).0 | u128::from(of) << 16 | u128::from(rank))
+    }
+
+    /// Slot, date and number alone, in 96 bits.
+    #[inline]
+    fn of_record(self) -> u128 {
+        self.0 >> 16
     }
 
     /// No key of a slot's day, or of a later one, is less.
@@ -66,9 +81,24 @@ impl Chunk {
 // === impl Rows ===
 
 impl Rows {
-    /// Those of `rows`, which are in order, with room in each chunk for more.
-    pub fn of_sorted(rows: &[Row]) -> Self {
-        Self { chunks: rows.chunks(CHUNK_ROWS * 3 / 4).map(|rows| Chunk::new(rows.to_vec())).collect() }
+    /// Those that lie in `stretches`, in no order, each of at most [`MADE_ROWS`]; with room in each chunk for more.
+    ///
+    /// What is sorted is small: the key without what seldom decides, and where the row lies.
+    pub fn of_loose(stretches: &[Vec<Row>]) -> Self {
+        let row_at =
+            |place: u128| &stretches[(place as u32 >> PLACE_SHIFT) as usize][place as usize & PLACE_MASK];
+        let mut places = Vec::with_capacity(stretches.iter().map(Vec::len).sum());
+        for (stretch, rows) in stretches.iter().enumerate() {
+            let first = (stretch as u128) << PLACE_SHIFT;
+            places.extend((first..).zip(rows).map(|(place, row)| row.key().of_record() << 32 | place));
+        }
+        places.sort_unstable();
+        // Several rows of one record in one slot and on one day.
+        for alike in places.chunk_by_mut(|a, b| a >> 32 == b >> 32).filter(|alike| alike.len() > 1) {
+            alike.sort_unstable_by_key(|&place| row_at(place).key());
+        }
+        let chunk = |places: &[u128]| Chunk::new(places.iter().map(|&place| *row_at(place)).collect());
+        Self { chunks: places.chunks(MADE_ROWS).map(chunk).collect() }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -133,7 +163,7 @@ impl Rows {
         chunk.rows.get_mut(place).filter(|row| row.key() == key)
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &Row> {
+    pub fn iter(&self) -> impl Iterator<Item = &Row> + Clone {
         self.chunks.iter().flat_map(|chunk| &chunk.rows)
     }
 
