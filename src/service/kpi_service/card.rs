@@ -70,8 +70,10 @@ struct Boards {
     /// That by which peers are compared.
     peer_filter: Filter,
     now: Arc<KeptBoard>,
-    /// Where the value score is asked for, or many cards are.
+    /// Who were peers in the window before and what they won, where the value score is asked for.
     before: Option<Arc<KeptBoard>>,
+    /// All of that window, where many cards are asked for: of one it is told from its own rows in less time.
+    all_before: Option<Arc<KeptBoard>>,
     /// Of windows before, of which the value score's own past is told: where many cards are.
     past: Vec<(Window, Arc<KeptBoard>)>,
     /// What the whole tenant did, where the value score is asked for.
@@ -169,18 +171,19 @@ impl<'a> Cards<'a> {
         let premises = &self.asked.premises;
         let peer_filter = premises.filter.without_kind(kind);
         let full = self.asked.view >= View::Full;
-        let board = |window: &Window, with_open: bool| {
-            let asked =
-                BoardQuestion::new(kind, include_sub_partners, premises, window, self.rates).of_peers();
-            self.book.board(&if with_open { asked.with_open(premises) } else { asked })
-        };
+        let of_now = self.question(kind, include_sub_partners, &self.now);
+        let with_open = full && self.asks_for(Kpi::OpportunityPipeline);
+        let of_now = if with_open { of_now.with_open(premises) } else { of_now };
+        let before = self.before.as_ref().filter(|_| scored);
+        let before = before.map(|window| self.question(kind, include_sub_partners, window));
         let tenant = scored.then(|| {
             let tenant = self.book.scope(&Subject::Tenant, &peer_filter, premises.roles);
             self.book.fold(&tenant.expect("the tenant is known"), self.now.counted(), self.rates)
         });
         let boards = Boards {
-            now: board(&self.now, full && self.asks_for(Kpi::OpportunityPipeline)),
-            before: self.before.as_ref().filter(|_| scored).map(|before| board(before, false)),
+            now: self.book.board(&of_now),
+            before: before.map(|asked| self.book.board(&asked.of_parts(StandingParts::WORK))),
+            all_before: None,
             past: Vec::new(),
             tenant,
             peer_filter,
@@ -189,24 +192,30 @@ impl<'a> Cards<'a> {
         self
     }
 
-    /// For many cards of a kind: their own past is told of all at once, too.
+    /// For many cards of a kind: all that lies before is told of all of them at once, too.
     pub fn of_many(self, kind: SubjectKind, include_sub_partners: bool) -> Self {
+        let board = |window: &Window, parts: StandingParts| {
+            self.book.board(&self.question(kind, include_sub_partners, window).of_parts(parts))
+        };
+        let asks_for_peers = self.asked.asks_for_peers();
+        // First: it answers all that is asked of its window otherwise.
+        let all_before =
+            self.before.as_ref().filter(|_| asks_for_peers).map(|window| board(window, StandingParts::ALL));
+        let windows = past_windows(&self.now, self.asked.comparison).flatten();
+        let past = windows
+            .filter(|_| asks_for_peers && self.asks_for(Kpi::ValueScore))
+            .map(|window| (window, board(&window, StandingParts::ENDS)))
+            .collect();
         let mut cards = self.of_kind(kind, include_sub_partners);
         if let Some(boards) = &mut cards.boards {
-            let board = |window: &Window, parts: StandingParts| {
-                let premises = &cards.asked.premises;
-                let asked = BoardQuestion::new(kind, include_sub_partners, premises, window, cards.rates);
-                cards.book.board(&asked.of_parts(parts).of_peers())
-            };
-            if boards.tenant.is_some() {
-                let windows = past_windows(&cards.now, cards.asked.comparison).flatten();
-                boards.past = windows.map(|window| (window, board(&window, StandingParts::ENDS))).collect();
-            }
-            let before = cards.before.as_ref();
-            boards.before =
-                boards.before.take().or_else(|| before.map(|window| board(window, StandingParts::ALL)));
+            (boards.all_before, boards.past) = (all_before, past);
         }
         cards
+    }
+
+    /// All peers in a window.
+    fn question(&self, kind: SubjectKind, include_sub_partners: bool, window: &Window) -> BoardQuestion {
+        BoardQuestion::new(kind, include_sub_partners, &self.asked.premises, window, self.rates).of_peers()
     }
 
     /// How many rows a card of a subject reads at most, told before anything is folded. What may scan more than
@@ -371,7 +380,7 @@ impl<'a> Cards<'a> {
     fn card<'c>(&'c self, of: &CardOf<'_>, whose: Whose, name: Option<&'c str>) -> Card<'c> {
         let &CardOf { scope, peer_scope, filter, kept, .. } = of;
         let before = self.before.as_ref().map(|window| {
-            let kept = kept.and_then(|boards| boards.before.as_deref());
+            let kept = kept.and_then(|boards| boards.all_before.as_deref());
             (window, self.stand(of, window, kept, None))
         });
         let open_before_count = match (self.place, &before) {
