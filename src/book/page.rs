@@ -10,6 +10,7 @@
 mod by_desk;
 mod by_region;
 mod gathered;
+mod lasting;
 mod row;
 mod rows;
 mod together;
@@ -44,6 +45,7 @@ use crate::domain::record::Role;
 use crate::kpi::measures::Measures;
 
 pub use self::gathered::{Gathered, Renumbered};
+pub use self::lasting::Lasting;
 pub use self::row::Row;
 
 /// Under test few, so that small histories split chunks.
@@ -77,6 +79,7 @@ pub struct Page {
     fates: OnceLock<Fates>,
     cycles: OnceLock<Cycles>,
     won: OnceLock<WonByDesk>,
+    lasting: OnceLock<Lasting>,
     by_region: OnceLock<ByRegion>,
     /// By sets of many desks.
     together: Lately<Together, SETS_MAX>,
@@ -227,7 +230,7 @@ impl Page {
             self.by_slot.entry(slot).or_default().add(entry.on, measures);
         }
         let whole = entry.measures(entry.value.amount());
-        self.note_beside(pooled.desk, entry, whole, false);
+        self.note_beside(pooled, entry, whole, false);
         *self.by_desk.entry(pooled.desk).or_default() += whole;
         *self.by_day.entry(entry.on).or_default() += whole;
         self.month += whole;
@@ -252,14 +255,15 @@ impl Page {
             }
         }
         let whole = entry.measures(entry.value.amount());
-        self.note_beside(pooled.desk, entry, whole, true);
+        self.note_beside(pooled, entry, whole, true);
         subtract(&mut self.by_desk, pooled.desk, whole);
         subtract(&mut self.by_day, entry.on, whole);
         self.month -= whole;
     }
 
     /// Keeps what was told of the page when it was first asked for beside the sums.
-    fn note_beside(&mut self, desk: DeskRef, entry: &Entry, whole: Measures, is_taken_out: bool) {
+    fn note_beside(&mut self, pooled: Pooled, entry: &Entry, whole: Measures, is_taken_out: bool) {
+        let desk = pooled.desk;
         if let Some(net) = self.net.get_mut() {
             let signed = |measures: Measures| if is_taken_out { negated(measures) } else { measures };
             sourced(entry).for_each(|(slot, measures)| net.add_slot(slot, &signed(measures)));
@@ -274,6 +278,9 @@ impl Page {
         }
         if let Some(won) = self.won.get_mut() {
             won.note(desk, entry, is_taken_out);
+        }
+        if let Some(lasting) = self.lasting.get_mut() {
+            lasting.note(pooled, entry, is_taken_out);
         }
         let signed = if is_taken_out { negated(whole) } else { whole };
         if let Some(by_region) = self.by_region.get_mut() {
@@ -307,6 +314,11 @@ impl Page {
     /// The deals won in this month, at the rates of their own days.
     pub fn won(&self) -> &WonByDesk {
         self.won.get_or_init(|| WonByDesk::of(self))
+    }
+
+    /// The deals that end in this month, where that says all of them on a date before it.
+    pub fn lasting_on(&self, on: Date) -> Option<&Lasting> {
+        Some(self.lasting.get_or_init(|| Lasting::of(self))).filter(|lasting| lasting.is_told_on(on))
     }
 
     /// By how much the open deals of each grew in this month.
@@ -371,8 +383,8 @@ impl Page {
             }
         }
         let (less, more) = (before.measures(before.value.amount()), entry.measures(entry.value.amount()));
-        self.note_beside(pooled_before.desk, before, less, true);
-        self.note_beside(pooled.desk, entry, more, false);
+        self.note_beside(pooled_before, before, less, true);
+        self.note_beside(pooled, entry, more, false);
         if pooled_before.desk != pooled.desk {
             subtract(&mut self.by_desk, pooled_before.desk, less);
             *self.by_desk.entry(pooled.desk).or_default() += more;

@@ -255,6 +255,19 @@ impl Pages {
         self.entries(pools, |page| &page.ended, scope, on.next(), Date::NEVER)
     }
 
+    /// The same, of the pages that are asked for.
+    pub fn ending_after_on<'a>(
+        &'a self,
+        pages: impl Fn(Month, &'a Page) -> bool + 'a,
+        pools: &'a Pools,
+        scope: &'a Scope,
+        on: Date,
+    ) -> impl Iterator<Item = (&'a Row, Parts<'a>)> {
+        let from = on.next();
+        let asked = self.range(from.month()..).filter(move |&(month, page)| pages(month, page));
+        asked.flat_map(move |(_, page)| page.ended.entries(pools, scope, from, Date::NEVER))
+    }
+
     /// Once a partner has another region.
     pub fn forget_regions(&mut self) {
         self.0.values_mut().for_each(Page::forget_regions);

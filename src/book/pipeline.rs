@@ -11,17 +11,18 @@ use hashbrown::{HashMap, HashSet};
 use super::Book;
 use super::ask::known;
 use super::chain::Kept;
-use super::contribute::{expiry_of, value_on};
+use super::contribute::{expiry_of, life_of, value_on};
 use super::entry::{Event, Odds, Outcome, Value};
 use super::packed::{DealRef, PackedDeal, Span, TermRef};
-use super::page::{Parts, Row};
+use super::page::{Lasting, Page, Parts, Row};
 use super::pages::older;
 use super::pools::{OddsRef, Pools};
 use super::scope::Scope;
 use crate::domain::amount::{Amount, BasisPoints};
-use crate::domain::calendar::Date;
+use crate::domain::calendar::{Date, Month};
 use crate::domain::ids::Term;
 use crate::domain::record::{DealStatus, Settings};
+use crate::kpi::measures::Tally;
 use crate::kpi::pipeline::{Departure, Movement, OpenDeal, Passage, PipelineFold, PipelineSum, Worth};
 
 /// What was found about a pipeline, and the date of the oldest exchange rate among its amounts. None where
@@ -143,7 +144,11 @@ impl Book {
         let mut sum = PipelineSum::new(as_of, expiring_days);
         let mut numbers = OddsNumbers::new(&self.pools);
         let mut oldest_rate_on = None;
-        self.each_stood_deal(scope, as_of, rates_on, |_, stood, deal| {
+        let by_sums = stages.is_empty();
+        if by_sums {
+            self.lasting(scope, as_of).for_each(|lasting| lasting.add_to(&mut sum));
+        }
+        self.each_stood_deal(scope, as_of, rates_on, by_sums, |_, stood, deal| {
             if stages.is_empty() || asked.contains(&self.odds(&stood.odds).stage) {
                 sum.add(numbers.number(&stood.odds), deal);
                 oldest_rate_on = older(oldest_rate_on, stood.value.oldest_rate_on());
@@ -185,22 +190,43 @@ impl Book {
         rates_on: Date,
         mut take: impl FnMut(DealRef, &OpenDeal, Option<Date>),
     ) {
-        self.each_stood_deal(scope, as_of, rates_on, |number, stood, deal| {
+        self.each_stood_deal(scope, as_of, rates_on, false, |number, stood, deal| {
             take(number, deal, stood.value.oldest_rate_on());
         });
     }
 
-    /// Walks the same, each with how it stood.
+    /// Sums of deals that are open on a date and end in a later month, where they say all of them.
+    fn lasting(&self, scope: &Scope, as_of: Date) -> impl Iterator<Item = &Lasting> {
+        let pages = self.pages.range(as_of.month().next()..).filter(|_| scope.is_everything());
+        pages.filter_map(move |(_, page)| page.lasting_on(as_of))
+    }
+
+    /// The ends after `since` of deals that were opened by `as_of`, but those that [`Self::lasting`] has.
+    fn ends_beside_lasting<'a>(
+        &'a self,
+        scope: &'a Scope,
+        since: Date,
+        as_of: Date,
+    ) -> impl Iterator<Item = (&'a Row, Parts<'a>)> {
+        let is_walked = move |month: Month, page: &Page| {
+            !(scope.is_everything() && as_of.month() < month && page.lasting_on(as_of).is_some())
+        };
+        let ends = self.pages.ending_after_on(is_walked, &self.pools, scope, since);
+        ends.filter(move |(row, _)| row.other_on <= as_of)
+    }
+
+    /// Walks the same, each with how it stood; `beside_lasting`: but those that [`Self::lasting`] has.
     fn each_stood_deal(
         &self,
         scope: &Scope,
         as_of: Date,
         rates_on: Date,
+        beside_lasting: bool,
         mut take: impl FnMut(DealRef, &Stood, &OpenDeal),
     ) {
         let Some(settings) = self.settings() else { return };
         let chances = PooledChances::new(self, settings);
-        self.pages.open(&self.pools, scope, as_of).for_each(|(row, parts)| {
+        let take = |(row, parts): (&Row, Parts<'_>)| {
             let Some(stood) = self.stood(row, as_of, rates_on, settings) else { return };
             // Of a deal whose host says that it is open, the row knows all.
             let (expires_on, expected_close_on) = match (row.event, row.stands_as(as_of)) {
@@ -219,7 +245,12 @@ impl Book {
                 probability: chances.of(&stood.odds),
             };
             take(DealRef::new(row.of), &stood, &deal);
-        });
+        };
+        if beside_lasting {
+            self.ends_beside_lasting(scope, as_of, as_of).for_each(take);
+        } else {
+            self.pages.open(&self.pools, scope, as_of).for_each(take);
+        }
     }
 
     /// What became of deals from the end of `since` to the end of `as_of`, both at the rates of `rates_on`.
@@ -233,8 +264,27 @@ impl Book {
         let mut movement = Movement::default();
         let mut oldest_rate_on = None;
         let Some(settings) = self.settings() else { return Found { found: movement, oldest_rate_on } };
-        let ends = self.pages.ending_after(&self.pools, scope, since);
-        ends.filter(|(row, _)| row.other_on <= as_of).for_each(|(row, parts)| {
+        for lasting in self.lasting(scope, as_of) {
+            movement.add_created(lasting.opened(since.next()..));
+            let mut unchanged = lasting.opened(..=since);
+            for deal in lasting.changed_after(since) {
+                let Some(current) = self.records.deals.current(deal) else { continue };
+                if life_of(&current, settings).0 > since {
+                    continue;
+                }
+                let mut amount_of = |deal: &PackedDeal| {
+                    let value = value_on(deal.amount, rates_on, settings, &self.ground.rates);
+                    oldest_rate_on = older(oldest_rate_on, value.oldest_rate_on());
+                    value.amount()
+                };
+                let closing = amount_of(&current);
+                let opening = self.as_it_stood(deal, since, settings).and_then(|then| amount_of(&then));
+                unchanged -= Tally::of(closing);
+                movement.add(Passage::Stayed { opening, closing });
+            }
+            movement.add_unchanged(unchanged);
+        }
+        self.ends_beside_lasting(scope, since, as_of).for_each(|(row, parts)| {
             let mut amount_on = |on| {
                 let value = self.stood(row, on, rates_on, settings)?.value;
                 oldest_rate_on = older(oldest_rate_on, value.oldest_rate_on());
@@ -324,5 +374,62 @@ fn departure(end: &Row) -> Option<Departure> {
         Event::DealEnded(Outcome::Lost | Outcome::LostToCompetitor) => Some(Departure::Lost),
         Event::DealEnded(Outcome::Expired) => Some(Departure::Expired),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::book::board::tests::{Asked, asked, config};
+    use crate::book::histories::{apply, scope};
+    use crate::book::scope::Desks;
+    use crate::book::small_tenant::history;
+    use crate::domain::subject::Subject;
+
+    /// Everything, as it is walked.
+    fn all_desks(book: &Book, everything: &Scope) -> Scope {
+        let desks = book.pools.desks.those(|_| true);
+        let count = desks.len();
+        Scope { desks: Some(Desks::new(desks, count)), ..everything.clone() }
+    }
+
+    proptest! {
+        #![proptest_config(config())]
+
+        /// After every batch, also where sums were told before it.
+        #[test]
+        fn sums_say_what_walking_the_open_deals_says(history in history(), asked in vec((asked(), 0..60i32), 3)) {
+            let mut book = Book::default();
+            let mut told_count = 0;
+            for batch in history {
+                apply(&mut book, batch);
+                let Some(everything) = scope(&book, &Subject::Tenant) else { continue };
+                let walked = all_desks(&book, &everything);
+                for (Asked { premises, window, .. }, days) in &asked {
+                    let last = book.pages.range(..).map(|(month, _)| month).filter(|month| *month < Month::NEVER).last();
+                    // On the day itself, and when everything that was sent has come.
+                    for on in [window.as_of, last.map_or(window.as_of, |month| month.last_day())] {
+                        told_count += book.lasting(&everything, on).count();
+                        let rates_on = premises.exchange.rates_of_stock(on);
+                        prop_assert_eq!(
+                            book.pipeline(&everything, &[], on, rates_on, *days),
+                            book.pipeline(&walked, &[], on, rates_on, *days)
+                        );
+                        for since in [on, on.plus_days(-*days), on.plus_days(-20 * *days)] {
+                            let since = since.max(Date::FIRST);
+                            prop_assert_eq!(
+                                book.movement(&everything, since, on, rates_on),
+                                book.movement(&walked, since, on, rates_on)
+                            );
+                        }
+                    }
+                }
+                book.pages.verify(&book.pools);
+            }
+            prop_assume!(told_count > 0);
+        }
     }
 }

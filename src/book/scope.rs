@@ -80,6 +80,11 @@ pub struct Desks {
 // === impl Scope ===
 
 impl Scope {
+    /// Whether it picks every deal, whole.
+    pub fn is_everything(&self) -> bool {
+        self.slots.is_none() && self.desks.is_none() && self.test.is_none()
+    }
+
     /// Whether a share is among those asked for.
     pub fn asks_for(&self, share: &Share) -> bool {
         let is_asked = |slots: &Vec<Slot>| slots.binary_search(&share.slot).is_ok();

@@ -73,6 +73,10 @@ pub struct PipelineSum {
     by_odds: Vec<Tally>,
     /// By [`Timing::place`].
     by_timing: Vec<Tally>,
+    /// What came by single facts.
+    ages: [Tally; AGE_DAYS.len()],
+    overdue: Tally,
+    protection: Protection,
 }
 
 /// What an open deal's dates say of it on a date.
@@ -264,20 +268,65 @@ impl Timing {
 impl PipelineSum {
     /// Nothing yet, on `as_of`; what expires within `expiring_days` is told apart.
     pub fn new(as_of: Date, expiring_days: i32) -> Self {
-        let by_timing = vec![Tally::default(); Timing::COUNT];
-        Self { as_of, expiring_days, by_odds: Vec::new(), by_timing }
+        Self {
+            as_of,
+            expiring_days,
+            by_odds: Vec::new(),
+            by_timing: vec![Tally::default(); Timing::COUNT],
+            ages: Default::default(),
+            overdue: Tally::default(),
+            protection: Protection::default(),
+        }
     }
 
     /// Adds a deal that is open on the date. Its odds are a small number that [`Self::fold`] asks about.
     #[inline]
     pub fn add(&mut self, odds: usize, deal: &OpenDeal) {
         let tally = Tally::of(deal.amount);
+        self.add_odds(odds, tally);
+        let place = self.timing(deal).place();
+        self.by_timing[place] += tally;
+    }
+
+    /// Adds deals by one fact: to be added by each of the others, too.
+    #[inline]
+    pub fn add_odds(&mut self, odds: usize, deals: Tally) {
         if odds >= self.by_odds.len() {
             self.by_odds.resize(odds + 1, Tally::default());
         }
-        self.by_odds[odds] += tally;
-        let place = self.timing(deal).place();
-        self.by_timing[place] += tally;
+        self.by_odds[odds] += deals;
+    }
+
+    /// By their opening.
+    pub fn add_opened(&mut self, opened_on: Date, deals: Tally) {
+        self.ages[place_of(self.as_of.days_since(opened_on), &AGE_DAYS)] += deals;
+    }
+
+    /// By when they are expected to close: those of which that is known.
+    pub fn add_expected(&mut self, expected_close_on: Date, deals: Tally) {
+        if expected_close_on < self.as_of {
+            self.overdue += deals;
+        }
+    }
+
+    /// By when their protection ends. None: never.
+    pub fn add_protected(&mut self, expires_on: Option<Date>, deals: Tally) {
+        let days_left = expires_on.map(|on| on.days_since(self.as_of));
+        *self.protection.of(ProtectionLeft::of(days_left)) += deals;
+        if self.is_expiring(days_left) {
+            self.protection.expiring += deals;
+        }
+    }
+
+    /// By when their protection ends: those that are expected to close after that.
+    pub fn add_expected_after_expiry(&mut self, expires_on: Date, deals: Tally) {
+        if expires_on > self.as_of {
+            self.protection.before_expected_close += deals;
+        }
+    }
+
+    fn is_expiring(&self, days_left: Option<i32>) -> bool {
+        days_left.is_some_and(|left| 1 <= left && left <= self.expiring_days)
     }
 
     #[inline]
@@ -292,7 +341,7 @@ impl PipelineSum {
             age: place_of(self.as_of.days_since(deal.opened_on), &AGE_DAYS),
             protection: ProtectionLeft::of(days_left),
             is_overdue: expected_close_on < self.as_of,
-            is_expiring: is_protected && days_left.is_some_and(|left| left <= self.expiring_days),
+            is_expiring: self.is_expiring(days_left),
             expires_before_close,
         }
     }
@@ -302,9 +351,9 @@ impl PipelineSum {
         let mut fold = PipelineFold {
             open: Worth::default(),
             stages: BTreeMap::new(),
-            ages: Default::default(),
-            overdue: Tally::default(),
-            protection: Protection::default(),
+            ages: self.ages,
+            overdue: self.overdue,
+            protection: self.protection,
         };
         for (number, deals) in self.by_odds.into_iter().enumerate().filter(|(_, deals)| deals.count != 0) {
             let (stage, probability) = odds(number);
@@ -324,21 +373,28 @@ impl PipelineSum {
 impl<S> PipelineFold<S> {
     fn add_timed(&mut self, timing: Timing, deals: Tally) {
         let Timing { age, protection, is_overdue, is_expiring, expires_before_close } = timing;
-        let Protection { days_left, unlimited, past, expiring, before_expected_close } = &mut self.protection;
         self.ages[age] += deals;
-        *match protection {
-            ProtectionLeft::Unlimited => unlimited,
-            ProtectionLeft::Past => past,
-            ProtectionLeft::Days(at) => &mut days_left[at],
-        } += deals;
+        *self.protection.of(protection) += deals;
         for (holds, sum) in [
             (is_overdue, &mut self.overdue),
-            (is_expiring, expiring),
-            (expires_before_close, before_expected_close),
+            (is_expiring, &mut self.protection.expiring),
+            (expires_before_close, &mut self.protection.before_expected_close),
         ] {
             if holds {
                 *sum += deals;
             }
+        }
+    }
+}
+
+// === impl Protection ===
+
+impl Protection {
+    fn of(&mut self, left: ProtectionLeft) -> &mut Tally {
+        match left {
+            ProtectionLeft::Unlimited => &mut self.unlimited,
+            ProtectionLeft::Past => &mut self.past,
+            ProtectionLeft::Days(at) => &mut self.days_left[at],
         }
     }
 }
@@ -358,6 +414,18 @@ impl Departures {
 // === impl Movement ===
 
 impl Movement {
+    /// Adds deals that were open at both ends, and worth the same.
+    pub fn add_unchanged(&mut self, deals: Tally) {
+        self.opening += deals;
+        self.closing += deals;
+    }
+
+    /// Adds deals that are open at the later end only.
+    pub fn add_created(&mut self, deals: Tally) {
+        self.created += deals;
+        self.closing += deals;
+    }
+
     pub fn add(&mut self, passage: Passage) {
         match passage {
             Passage::Stayed { opening, closing } => {
@@ -376,10 +444,7 @@ impl Movement {
                     _ => self.decreased += change,
                 }
             }
-            Passage::Came { closing } => {
-                self.created += Tally::of(closing);
-                self.closing += Tally::of(closing);
-            }
+            Passage::Came { closing } => self.add_created(Tally::of(closing)),
             Passage::Left { departure, opening } => {
                 self.opening += Tally::of(opening);
                 self.left.add(departure, Tally::of(opening));

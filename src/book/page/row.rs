@@ -155,6 +155,11 @@ impl Row {
         self.value.value()
     }
 
+    /// From which date on the row knows how the deal stands.
+    pub fn stands_since(&self) -> Option<Date> {
+        self.terms.odds.map(|_| self.terms.since)
+    }
+
     /// How the deal stands at the end of a date before its end, where the row knows that: else an earlier
     /// version says it.
     #[inline]

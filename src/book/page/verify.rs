@@ -66,6 +66,8 @@ impl Page {
         if let Some(won) = self.won.get() {
             assert_eq!(*won, WonByDesk::of(self), "won");
         }
+        // Told here, so that what comes next changes it.
+        assert_eq!(*self.lasting.get_or_init(|| Lasting::of(self)), Lasting::of(self), "lasting");
         if let Some(by_region) = self.by_region.get() {
             by_region.verify(self, pools);
         }
