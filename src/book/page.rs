@@ -32,7 +32,7 @@ use self::rows::Rows;
 use self::together::Together;
 use self::won::WonByDesk;
 use super::cycles::Cycles;
-use super::entry::{Entry, Event, Share, Slot, part};
+use super::entry::{Entry, Event, Happened, Share, Slot, part};
 use super::fates::{Fate, Fates};
 use super::lately::Lately;
 use super::net::Net;
@@ -195,8 +195,8 @@ impl Page {
     /// Sums a slot by day, from its rows.
     fn sum_days(&mut self, slot: Slot) {
         let mut days = BTreeMap::<Date, Measures>::new();
-        self.each_sourced(slot, Date::FIRST, Date::NEVER, |on, measures| {
-            *days.entry(on).or_default() += measures;
+        self.each_sourced(slot, Date::FIRST, Date::NEVER, |happened| {
+            happened.add_to(days.entry(happened.on).or_default());
         });
         if let Some(sums) = self.by_slot.get_mut(&slot) {
             sums.days = Some(days);
@@ -206,11 +206,11 @@ impl Page {
         }
     }
 
-    /// Calls `add` with what each row of a slot adds to what it sourced, from `from` to `last`.
-    fn each_sourced(&self, slot: Slot, from: Date, last: Date, mut add: impl FnMut(Date, Measures)) {
+    /// Calls `add` with each event of what a slot sourced, from `from` to `last`.
+    fn each_sourced(&self, slot: Slot, from: Date, last: Date, mut add: impl FnMut(Happened)) {
         for sheet in self.sheets() {
             for row in sheet.rows.of_slot(slot, from, last).filter(|row| row.role() == Role::Sourced) {
-                add(row.on, row.measures(row.sourced_amount(sheet)));
+                add(row.happened(row.sourced_amount(sheet)));
             }
         }
     }
@@ -477,7 +477,8 @@ impl Page {
             Some(days) => sum(days.range(dates.from..dates.to).map(|(_, measures)| *measures)),
             None => {
                 let mut measures = Measures::default();
-                self.each_sourced(slot, dates.from, dates.to.plus_days(-1), |_, row| measures += row);
+                let last = dates.to.plus_days(-1);
+                self.each_sourced(slot, dates.from, last, |happened| happened.add_to(&mut measures));
                 measures
             }
         }

@@ -45,8 +45,8 @@ impl Page {
             assert!(!sums.lacks_days(), "{slot:?} has days");
             if let Some(days) = &sums.days {
                 let mut expected = BTreeMap::<Date, Measures>::new();
-                self.each_sourced(slot, Date::FIRST, Date::NEVER, |on, measures| {
-                    *expected.entry(on).or_default() += measures;
+                self.each_sourced(slot, Date::FIRST, Date::NEVER, |happened| {
+                    *expected.entry(happened.on).or_default() += happened.measures();
                 });
                 assert_eq!(filled(days), filled(&expected), "days of {slot:?}");
             }
