@@ -9,12 +9,11 @@ use crate::domain::calendar::Date;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key(u128);
 
-/// Of many rows at once chunks are made of so many: there is room for more, and their 10,192 bytes fit an
-/// allocator's class of 10 KiB, where a few more would take 12.
-pub(super) const MADE_ROWS: usize = if cfg!(test) { 3 } else { 182 };
+/// Of many rows at once chunks are made of so many.
+pub(super) const MADE_ROWS: usize = if cfg!(test) { 3 } else { CHUNK_ROWS };
 
-/// A chunk has room for so many more rows at most.
-const GROWTH_ROWS: usize = CHUNK_ROWS / 4;
+/// A chunk with room for so many takes rows from a full one beside it: half as many, so that both have room then.
+const TAKEN_INTO_ROOM_MIN: usize = if cfg!(test) { 2 } else { CHUNK_ROWS / 4 };
 
 /// A place among loose rows: which stretch, and which of its rows. There is room for 3 billion rows of a month.
 const PLACE_SHIFT: u32 = 8;
@@ -123,21 +122,40 @@ impl Rows {
         }
         let mut at = self.chunk_of(key);
         if self.chunks[at].rows.len() == CHUNK_ROWS {
-            let rest = Chunk::new(self.chunks[at].rows.split_off(CHUNK_ROWS / 2));
-            self.chunks[at].rows.shrink_to_fit();
-            let goes_into_rest = rest.first <= key;
-            self.chunks.insert(at + 1, rest);
-            at += usize::from(goes_into_rest);
+            self.make_room(at);
+            at = self.chunk_of(key);
         }
         let chunk = &mut self.chunks[at];
         let place = chunk.place_of(key);
         debug_assert!(chunk.rows.get(place).is_none_or(|known| known.key() != key), "rows are strict");
-        if chunk.rows.len() == chunk.rows.capacity() {
-            // By little: there are as many chunks half full as there are others.
-            chunk.rows.reserve_exact(chunk.rows.len().min(GROWTH_ROWS).min(CHUNK_ROWS - chunk.rows.len()));
-        }
         chunk.rows.insert(place, row);
         chunk.first = chunk.first.min(key);
+    }
+
+    /// Moves rows of a full chunk into one beside it, or, where there is no room either, splits it. So most chunks are
+    /// nearly full, and all but small ones take the same room: what one leaves another fits into.
+    fn make_room(&mut self, at: usize) {
+        let taken = |chunk: &Chunk| {
+            let room = CHUNK_ROWS - chunk.rows.len();
+            (room >= TAKEN_INTO_ROOM_MIN).then_some(room / 2)
+        };
+        let (before, rest) = self.chunks.split_at_mut(at);
+        let Some((full, after)) = rest.split_first_mut() else { return };
+        if let Some(next) = after.first_mut()
+            && let Some(count) = taken(next)
+        {
+            next.rows.splice(0..0, full.rows.drain(CHUNK_ROWS - count..));
+            next.first = next.rows[0].key();
+        } else if let Some(previous) = before.last_mut()
+            && let Some(count) = taken(previous)
+        {
+            previous.rows.extend(full.rows.drain(..count));
+            full.first = full.rows[0].key();
+        } else {
+            let mut rest = Vec::with_capacity(CHUNK_ROWS);
+            rest.extend(full.rows.drain(CHUNK_ROWS / 2..));
+            self.chunks.insert(at + 1, Chunk::new(rest));
+        }
     }
 
     pub fn remove(&mut self, row: &Row) {
