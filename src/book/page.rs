@@ -25,7 +25,8 @@ use std::sync::OnceLock;
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
-use self::by_desk::{ByDesk, ROWS_FOR_ONE};
+use self::by_desk::ByDesk;
+pub(super) use self::by_desk::ROWS_FOR_ONE;
 use self::by_region::ByRegion;
 use self::row::rows_of;
 use self::rows::Rows;

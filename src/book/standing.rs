@@ -253,3 +253,119 @@ impl Stood {
         self.oldest_rate_on = older(self.oldest_rate_on, rate_on);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::book::board::tests::{Asked, asked, config};
+    use crate::book::histories::{apply, scope};
+    use crate::book::page::{Parts, Sheet};
+    use crate::book::pages::Fold;
+    use crate::book::small_tenant::{history, subjects};
+    use crate::domain::filter::Filter;
+    use crate::domain::subject::Subject;
+
+    const SHEETS: [fn(&Page) -> &Sheet; 3] = [|page| &page.opened, |page| &page.ended, |page| &page.leads];
+
+    /// Calls `take` with the entries of a scope as rows say them, without places or sums.
+    fn each_entry<'a>(
+        book: &'a Book,
+        sheet: fn(&Page) -> &Sheet,
+        scope: &'a Scope,
+        dates: DateRange,
+        mut take: impl FnMut(&'a Row, Parts<'a>),
+    ) {
+        for sheet in book.pages.range(..).map(|(_, page)| sheet(page)) {
+            let whole = Scope { desks: None, ..scope.clone() };
+            let mine: Vec<_> = sheet
+                .entries(&book.pools, &whole, dates.from, dates.to.plus_days(-1))
+                .filter(|(row, _)| scope.is_at_desk(row))
+                .map(|(row, _)| (row.of, row.event, row.on))
+                .collect();
+            let mut found = Vec::new();
+            for (row, parts) in sheet.entries(&book.pools, scope, dates.from, dates.to.plus_days(-1)) {
+                found.push((row.of, row.event, row.on));
+                take(row, parts);
+            }
+            assert_eq!(found.len(), mine.len(), "as many entries as rows say");
+            assert!(found.iter().all(|entry| mine.contains(entry)), "those that rows say");
+        }
+    }
+
+    /// Those in the window, one by one.
+    fn won_one_by_one<'a>(book: &'a Book, scope: &Scope, dates: DateRange, rates: RatesOn) -> WonDeals<'a> {
+        let mut won = WonDeals::default();
+        each_entry(book, SHEETS[1], scope, dates, |row, parts| {
+            if row.event == Event::DealEnded(Outcome::Won) {
+                won.cycle_days.push(row.on.days_since(row.other_on));
+                if let Some(whole) = book.value_of(row, rates).amount() {
+                    won.amounts_e4.push(parts.of(whole).e4());
+                    won.whole_amount_e4 += i128::from(whole.e4());
+                }
+                if !row.was_sent_closed() {
+                    book.add_stages(&mut won, DealRef::new(row.of));
+                }
+            }
+        });
+        in_order(won)
+    }
+
+    fn in_order(mut won: WonDeals<'_>) -> WonDeals<'_> {
+        won.cycle_days.sort_unstable();
+        won.amounts_e4.sort_unstable();
+        won
+    }
+
+    proptest! {
+        #![proptest_config(config())]
+
+        /// After every batch, also where places and sums of desks were kept through it.
+        #[test]
+        fn what_is_told_of_desks_is_what_their_rows_say(history in history(), asked in vec(asked(), 3)) {
+            let mut book = Book::default();
+            for batch in history {
+                apply(&mut book, batch);
+                for (Asked { premises, window, rates }, subject) in
+                    asked.iter().flat_map(|asked| subjects().into_iter().map(move |subject| (asked, subject)))
+                {
+                    if matches!(subject, Subject::Partner { .. }) {
+                        continue;
+                    }
+                    let (dates, as_of) = (window.counted(), window.as_of);
+                    for filter in [&Filter::default(), &premises.filter] {
+                        let Some(scope) = book.scope(&subject, filter, premises.roles) else { continue };
+                        let (mut fold, mut cohort, mut open_count) = (Fold::default(), Cohort::default(), 0);
+                        for sheet in SHEETS {
+                            each_entry(&book, sheet, &scope, dates, |row, parts| {
+                                fold.add(row, parts, book.value_of(row, *rates));
+                                cohort.add(row, as_of);
+                            });
+                        }
+                        let before = DateRange { from: Date::FIRST, to: dates.from };
+                        each_entry(&book, SHEETS[0], &scope, before, |_, _| open_count += 1);
+                        each_entry(&book, SHEETS[1], &scope, before, |_, _| open_count -= 1);
+                        prop_assert_eq!(book.fold(&scope, dates, *rates), fold, "{:?}", subject);
+                        prop_assert_eq!(book.cohort(&scope, dates, as_of), cohort, "{:?}", subject);
+                        prop_assert_eq!(
+                            book.pages.open_count_before(&book.pools, &scope, dates.from), open_count, "{:?}", subject
+                        );
+                        prop_assert_eq!(
+                            in_order(book.won_deals(&scope, dates, *rates)),
+                            won_one_by_one(&book, &scope, dates, *rates),
+                            "{:?}", subject
+                        );
+                    }
+                }
+                for Asked { window, .. } in &asked {
+                    let Some(tenant) = scope(&book, &Subject::Tenant) else { continue };
+                    let year = DateRange { from: window.as_of.plus_days(-364), to: window.as_of.next() };
+                    let won = won_one_by_one(&book, &tenant, year, RatesOn::OwnDay);
+                    prop_assert_eq!(book.p90_cycle_days(window.as_of), won.cycle_days_percentile(90));
+                }
+            }
+        }
+    }
+}

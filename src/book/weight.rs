@@ -67,7 +67,7 @@ mod tests {
 
     use super::*;
     use crate::book::histories::{apply, days, noon, plain_deal, plain_settings, scope};
-    use crate::book::page::DAYS_FROM_ROWS;
+    use crate::book::page::{DAYS_FROM_ROWS, ROWS_FOR_ONE};
     use crate::domain::ids::Id;
     use crate::domain::premises::Roles;
     use crate::domain::record::{
@@ -75,7 +75,7 @@ mod tests {
     };
     use crate::domain::subject::Subject;
 
-    /// A deal of partner `p0`, `p1`, … for each, opened and perhaps ended on a day.
+    /// A deal of partner `p0`, `p1`, … for each, owned by `e0`, `e1`, …, opened and perhaps ended on a day.
     fn book_of(deals: &[(u8, u8, Option<u8>)]) -> Book {
         let day = |day: u8| noon(["2024-01-05", "2024-01-20", "2024-02-10", "2024-03-01"][usize::from(day)]);
         let key = VersionKey { update_time: noon("2024-03-02"), sequence: 0 };
@@ -88,7 +88,8 @@ mod tests {
             };
             let status = ended.map_or(DealStatus::Open, |ended| DealStatus::Won(day(ended)));
             let credits = Credits::try_new(vec![credit]).unwrap();
-            let deal = Deal { credits, ..plain_deal(day(opened), status) };
+            let owner = Some(Id::try_new(&format!("e{partner}")).unwrap());
+            let deal = Deal { credits, owner, ..plain_deal(day(opened), status) };
             let id = Id::try_new(&format!("d{n}")).unwrap();
             Version { key, record: Record::Deal(id, State::Present(deal)) }
         }));
@@ -102,6 +103,10 @@ mod tests {
         Subject::Partner { partner, include_sub_partners: false }
     }
 
+    fn employee(number: u8) -> Subject {
+        Subject::Employee(Id::try_new(&format!("e{number}")).unwrap())
+    }
+
     proptest! {
         /// Never less than what is read; of one partner not much more.
         #[test]
@@ -112,7 +117,7 @@ mod tests {
             let book = book_of(&deals);
             for window in ["2024-01-01..2024-02-01", "2024-01-20..2024-02-11", "2024-02-10..2024-02-11"] {
                 let dates = days(window);
-                for subject in [Subject::Tenant, partner(whose)] {
+                for subject in [Subject::Tenant, partner(whose), employee(whose)] {
                     let Some(scope) = scope(&book, &subject) else { continue };
                     let last = dates.to.plus_days(-1);
                     let read = |sheet: fn(&Page) -> &Sheet| {
@@ -140,6 +145,22 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Once it is known where they lie.
+    #[test]
+    fn of_an_employee_its_own_rows_are_read() {
+        let deals: Vec<(u8, u8, Option<u8>)> = (0..400).map(|n| (n as u8 % 40, 0, None)).collect();
+        let book = book_of(&deals);
+        let one = scope(&book, &employee(7)).unwrap();
+        let dates = days("2024-01-02..2024-02-01");
+        let before = book.rows_of_prospects(&one, dates);
+        assert!(before >= 400, "to find them all are read: {before}");
+        book.cohort(&one, dates, dates.to);
+        let own = 10 * ROWS_FOR_ONE as u64;
+        assert_eq!(book.rows_of_prospects(&one, dates), own);
+        assert_eq!(book.rows_folded(&one, dates, RatesOn::OwnDay), own);
+        assert_eq!(book.rows_folded(&one, days("2024-01-01..2024-02-01"), RatesOn::OwnDay), 1, "a sum");
     }
 
     #[test]

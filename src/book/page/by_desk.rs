@@ -20,7 +20,7 @@ const SLOT_BITS: u32 = if cfg!(test) { 2 } else { 25 };
 
 /// How many rows are read in the time in which one is found by its place. Under test few, so that small histories go
 /// both ways.
-pub(super) const ROWS_FOR_ONE: usize = if cfg!(test) { 2 } else { 8 };
+pub(in crate::book) const ROWS_FOR_ONE: usize = if cfg!(test) { 2 } else { 8 };
 
 pub(super) struct ByDesk {
     /// Of the month.
