@@ -5,6 +5,8 @@
 //!    number in it.
 //! 2. What the other book takes in while this one is built is left out: it has a later revision.
 //! 3. Deals and leads stay packed: a name is looked up once, however many of them say it.
+//! 4. Whatever deals are told under, settings, rates and leads, is complete before the first of them is taken in:
+//!    they are told by another thread meanwhile.
 
 use super::Book;
 use super::arena::Span;
@@ -15,7 +17,7 @@ use super::packed::{
     TermKind, TermRef, UnitRef,
 };
 use super::records::{Cursor, Records, StoredVersion};
-use super::telling::all_threads;
+use super::telling::{Ahead, DealToTell, all_threads};
 use crate::domain::calendar::Instant;
 use crate::domain::ids::kind;
 use crate::domain::premises::Knowledge;
@@ -29,6 +31,8 @@ pub struct Recollection {
     /// The first of all, known then or not.
     first_settings: Option<Version>,
     numbers: Numbers,
+    /// None before the first deal.
+    ahead: Option<Ahead>,
     /// Where the next slice begins. None: there is no more.
     next: Option<Place>,
 }
@@ -71,7 +75,8 @@ impl Recollection {
         let mut book = Book { revision, ..Book::default() };
         let arrival = book.records.arrivals.note(revision, Instant::FIRST);
         let next = Some(Place::Shelves(Cursor::START));
-        Self { knowledge, book, arrival, first_settings: None, numbers: Numbers::default(), next }
+        let numbers = Numbers::default();
+        Self { knowledge, book, arrival, first_settings: None, numbers, ahead: None, next }
     }
 
     /// Takes in the next records of the book that it was begun with, about `count` of them. Returns whether there
@@ -87,15 +92,21 @@ impl Recollection {
     }
 
     /// The book, once there is no more to take.
-    pub fn finish(self) -> Book {
-        let Self { mut book, arrival, first_settings, .. } = self;
-        if book.records.settings.is_empty()
-            && let Some(first) = first_settings
+    pub fn finish(mut self) -> Book {
+        let ahead = self.ahead.take().unwrap_or_else(|| self.begin_telling());
+        self.book.tell_rest(ahead, all_threads());
+        self.book
+    }
+
+    /// Once all but deals is taken in.
+    fn begin_telling(&mut self) -> Ahead {
+        let records = &mut self.book.records;
+        if records.settings.is_empty()
+            && let Some(first) = self.first_settings.take()
         {
-            book.records.insert(first, arrival);
+            records.insert(first, self.arrival);
         }
-        book.tell_all(all_threads());
-        book
+        Ahead::begin(self.book.ground_of_records())
     }
 
     fn take_from_shelves(&mut self, records: &Records, cursor: Cursor, count: usize) -> Place {
@@ -129,17 +140,19 @@ impl Recollection {
     }
 
     fn take_deals(&mut self, records: &Records, done: usize, count: usize) -> Option<Place> {
+        let mut ahead = self.ahead.take().unwrap_or_else(|| self.begin_telling());
+        let mut lot = Vec::with_capacity(count);
         for deal in records.dictionary.deals.refs_from(done).take(count) {
-            let mut named = None; // what its last version says
+            let mut current = None; // what its last version says
             for version in records.deals.versions(deal).iter() {
                 if self.knows(records, version) {
-                    named = self.take_deal(records, deal, version);
+                    current = self.take_deal(records, deal, version);
                 }
             }
-            if let Some((deal, lead)) = named {
-                self.book.deals_of_leads.add(lead, deal);
-            }
+            lot.extend(current.map(|(number, content)| self.deal_to_tell(number, content)));
         }
+        ahead.tell(lot);
+        self.ahead = Some(ahead);
         let done = done + count;
         (done < records.dictionary.deals.len()).then_some(Place::Deals(done))
     }
@@ -158,16 +171,17 @@ impl Recollection {
         };
         let number = renumbering.lead(lead);
         let content = records.leads.content(version).map(|lead| renumbering.packed_lead(lead));
+        let content = content.as_ref();
         ours.insert_lead(number, Kept { key: version.key, arrival: self.arrival, content });
     }
 
-    /// Returns the deal with the lead that the version names.
+    /// Returns the deal as the version has it. None for a deletion.
     fn take_deal(
         &mut self,
         records: &Records,
         deal: DealRef,
         version: &Kept<Span>,
-    ) -> Option<(DealRef, LeadRef)> {
+    ) -> Option<(DealRef, PackedDeal)> {
         let ours = &mut self.book.records;
         let mut renumbering = Renumbering {
             numbers: &mut self.numbers,
@@ -176,9 +190,18 @@ impl Recollection {
         };
         let number = renumbering.deal(deal);
         let content = records.deals.content(version).map(|deal| renumbering.packed_deal(deal));
-        let lead = content.as_ref().and_then(|content| content.lead);
-        ours.insert_deal(number, Kept { key: version.key, arrival: self.arrival, content });
-        Some((number, lead?))
+        let kept = Kept { key: version.key, arrival: self.arrival, content: content.as_ref() };
+        ours.insert_deal(number, kept);
+        Some((number, content?))
+    }
+
+    /// A deal of which all versions are taken in, and `content` is current.
+    fn deal_to_tell(&mut self, number: DealRef, content: PackedDeal) -> DealToTell {
+        let Book { records, deals_of_leads, .. } = &mut self.book;
+        content.lead.into_iter().for_each(|lead| deals_of_leads.add(lead, number));
+        let sent_at = records.deals.resent_at(number);
+        let lead = content.lead.and_then(|lead| records.leads.current(lead));
+        DealToTell { number, content, sent_at, lead }
     }
 }
 

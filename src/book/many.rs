@@ -49,14 +49,14 @@ impl<P: Packed> Many<P> {
         dictionary: &mut Dictionary,
     ) -> Placed {
         let content = state.present().map(|content| P::intern(content, dictionary));
-        self.insert_content(number, Kept { key, arrival, content }, dictionary)
+        self.insert_content(number, Kept { key, arrival, content: content.as_ref() }, dictionary)
     }
 
     /// The same, of names that were looked up. None: it is a deletion.
     pub fn insert_content<K>(
         &mut self,
         number: Ref<K>,
-        version: Kept<Option<P>>,
+        version: Kept<Option<&P>>,
         dictionary: &Dictionary,
     ) -> Placed {
         let Kept { key, arrival, content } = version;

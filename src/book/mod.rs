@@ -259,10 +259,10 @@ impl Book {
         for packed in packed {
             match packed {
                 Packed::Deal(deal, key, content) => {
-                    self.records.insert_deal(deal, Kept { key, arrival, content });
+                    self.records.insert_deal(deal, Kept { key, arrival, content: content.as_ref() });
                 }
                 Packed::Lead(lead, key, content) => {
-                    self.records.insert_lead(lead, Kept { key, arrival, content });
+                    self.records.insert_lead(lead, Kept { key, arrival, content: content.as_ref() });
                 }
                 Packed::Few(version) => {
                     let record = &version.record;

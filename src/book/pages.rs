@@ -69,9 +69,8 @@ impl Pages {
     }
 
     /// The pages of what several tellers gathered, as if each entry had been inserted. Some get other numbers for
-    /// what rows share. Each teller's thread makes months in turn.
-    pub fn of_gathered(parts: Vec<(GatheredPages, Option<Renumbered>)>) -> Self {
-        let thread_count = parts.len();
+    /// what rows share. Threads make months in turn.
+    pub fn of_gathered(parts: Vec<(GatheredPages, Option<Renumbered>)>, thread_count: usize) -> Self {
         let (parts, renumbered): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
         let mut by_month: BTreeMap<Month, Vec<(Gathered, Option<&Renumbered>)>> = BTreeMap::new();
         for (part, renumbered) in parts.into_iter().zip(&renumbered) {

@@ -185,13 +185,13 @@ impl Records {
     }
 
     /// Adds a version of a deal that is packed under the numbers of this dictionary. None: it is a deletion.
-    pub fn insert_deal(&mut self, deal: DealRef, version: Kept<Option<PackedDeal>>) {
+    pub fn insert_deal(&mut self, deal: DealRef, version: Kept<Option<&PackedDeal>>) {
         let placed = self.deals.insert_content(deal, version, &self.dictionary);
         self.version_count += usize::from(placed != Placed::Known);
     }
 
     /// The same of a lead.
-    pub fn insert_lead(&mut self, lead: LeadRef, version: Kept<Option<PackedLead>>) {
+    pub fn insert_lead(&mut self, lead: LeadRef, version: Kept<Option<&PackedLead>>) {
         let placed = self.leads.insert_content(lead, version, &self.dictionary);
         self.version_count += usize::from(placed != Placed::Known);
     }

@@ -3,15 +3,20 @@
 //! Several threads share the records out among themselves and gather what each contributes; months are then made
 //! into pages, one by one, by whoever has time.
 
+use std::panic::resume_unwind;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
 
-use super::contribute::{Entries, Ground};
-use super::packed::{DealRef, LeadRef};
+use super::contribute::{Entries, Ground, deal_entries};
+use super::packed::{DealRef, LeadRef, PackedDeal, PackedLead};
 use super::page::Renumbered;
 use super::pages::{GatheredPages, Pages};
 use super::pools::{Pool, Pools, Traits};
 use super::spends::Spends;
 use super::{Book, Retell, current_rate};
+use crate::domain::calendar::Instant;
 
 /// Records that a thread takes at a time. Under test few, so that small histories are shared out.
 const SHARE_RECORDS: u32 = if cfg!(test) { 2 } else { 8_192 };
@@ -30,26 +35,80 @@ pub fn on_threads<T: Send>(count: usize, work: impl Fn() -> T + Sync) -> Vec<T> 
         let others: Vec<_> = (1..count).map(|_| scope.spawn(&work)).collect();
         let mut done = vec![work()];
         for other in others {
-            done.push(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            done.push(other.join().unwrap_or_else(|panic| resume_unwind(panic)));
         }
         done
     })
 }
 
+/// Lots of deals that wait to be told by the other thread.
+const LOTS_AHEAD: usize = if cfg!(test) { 1 } else { 8 };
+
 /// What one thread told.
+#[derive(Default)]
 struct Teller {
     gathered: GatheredPages,
     pools: Pools,
 }
 
+/// Deals that are told while others are still being taken in: by another thread, and by this one where that lags
+/// behind. Given up, it ends by itself.
+pub struct Ahead {
+    ground: Arc<Ground>,
+    ours: Teller,
+    lots: SyncSender<Vec<DealToTell>>,
+    other: JoinHandle<Teller>,
+}
+
+/// What is told of a deal: its current version.
+pub struct DealToTell {
+    pub number: DealRef,
+    pub content: PackedDeal,
+    /// When that was sent; None where it is the only one.
+    pub sent_at: Option<Instant>,
+    /// As it counts.
+    pub lead: Option<PackedLead>,
+}
+
+// === impl Ahead ===
+
+impl Ahead {
+    pub fn begin(ground: Ground) -> Self {
+        let ground = Arc::new(ground);
+        let (lots, receiver) = sync_channel::<Vec<DealToTell>>(LOTS_AHEAD);
+        let theirs = Arc::clone(&ground);
+        let other = std::thread::spawn(move || {
+            let mut teller = Teller::default();
+            receiver.into_iter().for_each(|lot| teller.tell(&lot, &theirs));
+            teller
+        });
+        Self { ground, ours: Teller::default(), lots, other }
+    }
+
+    pub fn tell(&mut self, lot: Vec<DealToTell>) {
+        if let Err(TrySendError::Full(lot) | TrySendError::Disconnected(lot)) = self.lots.try_send(lot) {
+            self.ours.tell(&lot, &self.ground);
+        }
+    }
+
+    fn finish(self) -> [Teller; 2] {
+        let Self { ours, lots, other, .. } = self;
+        drop(lots);
+        [ours, other.join().unwrap_or_else(|panic| resume_unwind(panic))]
+    }
+}
+
 // === impl Book ===
 
 impl Book {
-    /// Tells all records: what is derived from them is there then.
-    pub(super) fn tell_all(&mut self, thread_count: usize) {
-        if let Retell::Pages(ground, pages, pools) = self.tell_aside(self.ground_of_records(), thread_count) {
-            (self.ground, self.pages, self.pools) = (ground, pages, *pools);
-        }
+    /// Tells all records of which the deals were told ahead: what is derived from them is there then.
+    pub(super) fn tell_rest(&mut self, ahead: Ahead, thread_count: usize) {
+        let mut tellers = Vec::from(ahead.finish());
+        let ground = self.ground_of_records();
+        let next = AtomicU32::new(shares_of(self.records.dictionary.deals.len())); // leads come after
+        tellers.extend(on_threads(thread_count, || self.tell_shares(&ground, &next)));
+        (self.pages, self.pools) = pages_of(tellers, thread_count);
+        self.ground = ground;
         self.tell_few();
     }
 
@@ -72,23 +131,20 @@ impl Book {
     /// All of the book as it is told under `ground`.
     pub(super) fn tell_aside(&self, ground: Ground, thread_count: usize) -> Retell {
         let next = AtomicU32::new(0);
-        let mut tellers = on_threads(thread_count, || self.tell_shares(&ground, &next)).into_iter();
-        let Teller { gathered, mut pools } = tellers.next().expect("this thread told, too");
-        let mut parts = vec![(gathered, None)];
-        parts.extend(tellers.map(|other| (other.gathered, Some(pools.adopt(&other.pools)))));
-        Retell::Pages(ground, Pages::of_gathered(parts), Box::new(pools))
+        let tellers = on_threads(thread_count, || self.tell_shares(&ground, &next));
+        let (pages, pools) = pages_of(tellers, thread_count);
+        Retell::Pages(ground, pages, Box::new(pools))
     }
 
     /// Takes shares of the records for as long as there are any left.
     fn tell_shares(&self, ground: &Ground, next: &AtomicU32) -> Teller {
         let mut teller = Teller { gathered: GatheredPages::default(), pools: self.pools.clone() };
         let dictionary = &self.records.dictionary;
-        let (deal_count, lead_count) = (dictionary.deals.len() as u32, dictionary.leads.len() as u32);
-        let shares_of = |count: u32| count.div_ceil(SHARE_RECORDS);
+        let (deal_count, lead_count) = (dictionary.deals.len(), dictionary.leads.len());
         loop {
             let share = next.fetch_add(1, Ordering::Relaxed);
-            let numbers = |share: u32, count: u32| {
-                share * SHARE_RECORDS..count.min((share + 1).saturating_mul(SHARE_RECORDS))
+            let numbers = |share: u32, count: usize| {
+                share * SHARE_RECORDS..(count as u32).min((share + 1).saturating_mul(SHARE_RECORDS))
             };
             match share.checked_sub(shares_of(deal_count)) {
                 None => {
@@ -105,9 +161,29 @@ impl Book {
     }
 }
 
+/// Shares of so many records.
+fn shares_of(count: usize) -> u32 {
+    (count as u32).div_ceil(SHARE_RECORDS)
+}
+
+/// The pages of all that was told, and the numbers of what its rows share.
+fn pages_of(tellers: Vec<Teller>, thread_count: usize) -> (Pages, Pools) {
+    let mut tellers = tellers.into_iter();
+    let Teller { gathered, mut pools } = tellers.next().unwrap_or_default();
+    let mut parts = vec![(gathered, None)];
+    parts.extend(tellers.map(|other| (other.gathered, Some(pools.adopt(&other.pools)))));
+    (Pages::of_gathered(parts, thread_count), pools)
+}
+
 // === impl Teller ===
 
 impl Teller {
+    fn tell(&mut self, lot: &[DealToTell], ground: &Ground) {
+        for DealToTell { number, content, sent_at, lead } in lot {
+            self.gather(&deal_entries(*number, content, *sent_at, lead.as_ref(), ground));
+        }
+    }
+
     fn gather(&mut self, entries: &Entries) {
         for (pooled, entry) in self.pools.intern_each(entries) {
             self.gathered.add(pooled, entry);
