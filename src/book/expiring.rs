@@ -1,11 +1,7 @@
 //! Expiring: which open deals lose their protection soon, those first that have most to lose.
 
 use super::Book;
-use super::contribute::expiry_of;
-use super::entry::{Event, Odds, Outcome};
-use super::packed::{DealRef, PackedDeal};
 use super::pages::older;
-use super::pipeline::Chances;
 use super::scope::Scope;
 use crate::domain::calendar::Date;
 use crate::kpi::measures::Tally;
@@ -28,38 +24,21 @@ impl Book {
         let mut found = Expiring::default();
         let mut deals = Vec::new();
         let mut oldest_rate_on = None;
-        let Some(settings) = self.settings() else { return ExpiringDeals::default() };
-        let chances = Chances::new(self, settings);
         // A deal that never ends doesn't expire either.
         let ends = self.pages.entries(&self.pools, |page| &page.ended, scope, as_of.next(), Date::LAST);
-        for (row, parts) in ends.filter(|(row, _)| row.other_on <= as_of) {
-            let number = DealRef::new(row.of);
-            let expires_on = match row.event {
-                Event::DealEnded(Outcome::Expired) => row.on,
-                _ => match self.records.deals.current(number) {
-                    Some(current) => expiry_of(&current, row.other_on, settings),
-                    None => continue,
-                },
-            };
-            if expires_on == Date::NEVER || !(1..=days).contains(&expires_on.days_since(as_of)) {
-                continue;
+        let open = ends.filter(|(row, _)| row.other_on <= as_of);
+        self.each_open_deal_of(open, as_of, rates_on, |number, deal, rate_on| {
+            let days_left = deal.expires_on.map(|on| on.days_since(as_of));
+            if !days_left.is_some_and(|left| (1..=days).contains(&left)) {
+                return;
             }
-            let odds = match row.stands_as(as_of) {
-                Some(stands) => *self.pools.odds.value(stands.odds),
-                None => match self.as_it_stood(number, as_of, settings) {
-                    Some(PackedDeal { stage, probability, .. }) => Odds { stage, probability },
-                    None => continue,
-                },
-            };
-            let value = self.open_value(row, as_of, rates_on);
-            let amount = value.amount().map(|whole| parts.of(whole));
-            let bps = chances.of(odds).map_or(0, |probability| i128::from(probability.get()));
-            let weighted_e8 = amount.map_or(0, |amount| i128::from(amount.e4()) * bps);
-            oldest_rate_on = older(oldest_rate_on, value.oldest_rate_on());
-            found.deals += Tally::of(amount);
+            let bps = deal.probability.map_or(0, |probability| i128::from(probability.get()));
+            let weighted_e8 = deal.amount.map_or(0, |amount| i128::from(amount.e4()) * bps);
+            oldest_rate_on = older(oldest_rate_on, rate_on);
+            found.deals += Tally::of(deal.amount);
             found.weighted_e8 += weighted_e8;
             deals.push((weighted_e8, self.records.dictionary.deals.name(number)));
-        }
+        });
         deals.sort_unstable_by(|(a, a_id), (b, b_id)| {
             b.cmp(a).then_with(|| a_id.as_bytes().cmp(b_id.as_bytes()))
         });

@@ -241,21 +241,11 @@ impl Pages {
         scope: &'a Scope,
         on: Date,
     ) -> impl Iterator<Item = (&'a Row, Parts<'a>)> {
-        self.ending_after(pools, scope, on).filter(move |(row, _)| row.other_on <= on)
+        self.ending_after(|_, _| true, pools, scope, on).filter(move |(row, _)| row.other_on <= on)
     }
 
-    /// The ends of a scope's deals after a date, of those without an end too.
+    /// The ends of a scope's deals after a date, of those without an end too, on the pages that are asked for.
     pub fn ending_after<'a>(
-        &'a self,
-        pools: &'a Pools,
-        scope: &'a Scope,
-        on: Date,
-    ) -> impl Iterator<Item = (&'a Row, Parts<'a>)> {
-        self.entries(pools, |page| &page.ended, scope, on.next(), Date::NEVER)
-    }
-
-    /// The same, of the pages that are asked for.
-    pub fn ending_after_on<'a>(
         &'a self,
         pages: impl Fn(Month, &'a Page) -> bool + 'a,
         pools: &'a Pools,

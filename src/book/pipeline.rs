@@ -148,12 +148,17 @@ impl Book {
         if by_sums {
             self.lasting(scope, as_of).for_each(|lasting| lasting.add_to(&mut sum));
         }
-        self.each_stood_deal(scope, as_of, rates_on, by_sums, |_, stood, deal| {
+        let mut add = |_, stood: &Stood, deal: &OpenDeal| {
             if stages.is_empty() || asked.contains(&self.odds(&stood.odds).stage) {
                 sum.add(numbers.number(&stood.odds), deal);
                 oldest_rate_on = older(oldest_rate_on, stood.value.oldest_rate_on());
             }
-        });
+        };
+        if by_sums {
+            self.each_stood_deal(self.ends_beside_lasting(scope, as_of, as_of), as_of, rates_on, &mut add);
+        } else {
+            self.each_stood_deal(self.pages.open(&self.pools, scope, as_of), as_of, rates_on, &mut add);
+        }
         let chances = self.settings().map(|settings| Chances::new(self, settings));
         let found = sum.fold(|number| {
             let odds = numbers.odds(number);
@@ -188,9 +193,20 @@ impl Book {
         scope: &Scope,
         as_of: Date,
         rates_on: Date,
+        take: impl FnMut(DealRef, &OpenDeal, Option<Date>),
+    ) {
+        self.each_open_deal_of(self.pages.open(&self.pools, scope, as_of), as_of, rates_on, take);
+    }
+
+    /// The same of deals by the rows of their ends, that are open then.
+    pub(super) fn each_open_deal_of<'a>(
+        &'a self,
+        ends: impl Iterator<Item = (&'a Row, Parts<'a>)>,
+        as_of: Date,
+        rates_on: Date,
         mut take: impl FnMut(DealRef, &OpenDeal, Option<Date>),
     ) {
-        self.each_stood_deal(scope, as_of, rates_on, false, |number, stood, deal| {
+        self.each_stood_deal(ends, as_of, rates_on, |number, stood, deal| {
             take(number, deal, stood.value.oldest_rate_on());
         });
     }
@@ -211,22 +227,21 @@ impl Book {
         let is_walked = move |month: Month, page: &Page| {
             !(scope.is_everything() && as_of.month() < month && page.lasting_on(as_of).is_some())
         };
-        let ends = self.pages.ending_after_on(is_walked, &self.pools, scope, since);
+        let ends = self.pages.ending_after(is_walked, &self.pools, scope, since);
         ends.filter(move |(row, _)| row.other_on <= as_of)
     }
 
-    /// Walks the same, each with how it stood; `beside_lasting`: but those that [`Self::lasting`] has.
-    fn each_stood_deal(
-        &self,
-        scope: &Scope,
+    /// Walks deals by the rows of their ends that are open at the end of `as_of`, each with how it stood.
+    fn each_stood_deal<'a>(
+        &'a self,
+        ends: impl Iterator<Item = (&'a Row, Parts<'a>)>,
         as_of: Date,
         rates_on: Date,
-        beside_lasting: bool,
         mut take: impl FnMut(DealRef, &Stood, &OpenDeal),
     ) {
         let Some(settings) = self.settings() else { return };
         let chances = PooledChances::new(self, settings);
-        let take = |(row, parts): (&Row, Parts<'_>)| {
+        ends.for_each(|(row, parts)| {
             let Some(stood) = self.stood(row, as_of, rates_on, settings) else { return };
             // Of a deal whose host says that it is open, the row knows all.
             let (expires_on, expected_close_on) = match (row.event, row.stands_as(as_of)) {
@@ -245,12 +260,7 @@ impl Book {
                 probability: chances.of(&stood.odds),
             };
             take(DealRef::new(row.of), &stood, &deal);
-        };
-        if beside_lasting {
-            self.ends_beside_lasting(scope, as_of, as_of).for_each(take);
-        } else {
-            self.pages.open(&self.pools, scope, as_of).for_each(take);
-        }
+        });
     }
 
     /// What became of deals from the end of `since` to the end of `as_of`, both at the rates of `rates_on`.

@@ -21,6 +21,9 @@ use crate::domain::calendar::Instant;
 /// Records that a thread takes at a time. Under test few, so that small histories are shared out.
 const SHARE_RECORDS: u32 = if cfg!(test) { 2 } else { 8_192 };
 
+/// Lots of deals that wait to be told by the other thread.
+const LOTS_AHEAD: usize = if cfg!(test) { 1 } else { 8 };
+
 /// More threads gain little: they wait for memory.
 const THREADS_MAX: usize = 8;
 
@@ -40,9 +43,6 @@ pub fn on_threads<T: Send>(count: usize, work: impl Fn() -> T + Sync) -> Vec<T> 
         done
     })
 }
-
-/// Lots of deals that wait to be told by the other thread.
-const LOTS_AHEAD: usize = if cfg!(test) { 1 } else { 8 };
 
 /// What one thread told.
 #[derive(Default)]

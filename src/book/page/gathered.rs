@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 
 use hashbrown::HashMap;
 
-use super::rows::MADE_ROWS;
-use super::{Page, Row, Rows, Shared, Sheet, SlotSums, rows_of, sum};
+use super::{CHUNK_ROWS, Page, Row, Rows, Shared, Sheet, SlotSums, rows_of, sum};
 use crate::book::entry::{Entry, Event, Slot};
 use crate::book::pools::{DeskRef, OddsRef, Pooled, TraitsRef};
 use crate::domain::calendar::{Date, Month};
@@ -118,9 +117,9 @@ impl Gathered {
 impl Loose {
     fn push(&mut self, row: Row) {
         match self.stretches.last_mut() {
-            Some(last) if last.len() < MADE_ROWS => last.push(row),
+            Some(last) if last.len() < CHUNK_ROWS => last.push(row),
             _ => {
-                let mut stretch = Vec::with_capacity(MADE_ROWS);
+                let mut stretch = Vec::with_capacity(CHUNK_ROWS);
                 stretch.push(row);
                 self.stretches.push(stretch);
             }

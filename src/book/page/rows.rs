@@ -9,16 +9,13 @@ use crate::domain::calendar::Date;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key(u128);
 
-/// Of many rows at once chunks are made of so many.
-pub(super) const MADE_ROWS: usize = if cfg!(test) { 3 } else { CHUNK_ROWS };
-
 /// A chunk with room for so many takes rows from a full one beside it: half as many, so that both have room then.
 const TAKEN_INTO_ROOM_MIN: usize = if cfg!(test) { 2 } else { CHUNK_ROWS / 4 };
 
 /// A place among loose rows: which stretch, and which of its rows. There is room for 3 billion rows of a month.
 const PLACE_SHIFT: u32 = 8;
 const PLACE_MASK: usize = (1 << PLACE_SHIFT) - 1;
-const _: () = assert!(MADE_ROWS <= 1 << PLACE_SHIFT);
+const _: () = assert!(CHUNK_ROWS <= 1 << PLACE_SHIFT);
 
 #[derive(Default)]
 pub(super) struct Rows {
@@ -80,7 +77,7 @@ impl Chunk {
 // === impl Rows ===
 
 impl Rows {
-    /// Those that lie in `stretches`, in no order, each of at most [`MADE_ROWS`]; with room in each chunk for more.
+    /// Those that lie in `stretches`, in no order, each of at most [`CHUNK_ROWS`].
     ///
     /// What is sorted is small: the key without what seldom decides, and where the row lies.
     pub fn of_loose(stretches: &[Vec<Row>]) -> Self {
@@ -97,7 +94,7 @@ impl Rows {
             alike.sort_unstable_by_key(|&place| row_at(place).key());
         }
         let chunk = |places: &[u128]| Chunk::new(places.iter().map(|&place| *row_at(place)).collect());
-        Self { chunks: places.chunks(MADE_ROWS).map(chunk).collect() }
+        Self { chunks: places.chunks(CHUNK_ROWS).map(chunk).collect() }
     }
 
     pub fn is_empty(&self) -> bool {
